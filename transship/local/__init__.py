@@ -1,0 +1,1 @@
+"""Transship on one machine: an embedded PostgreSQL and the four services as processes of their own."""

@@ -1,0 +1,71 @@
+"""Private files and locks."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_LOCK_POLL_S: Final = 0.05
+_TAIL_BYTES: Final = 4_000
+
+
+class Locked(Exception):  # noqa: N818 - a state of affairs that each caller names its own way
+    """Another process holds the lock."""
+
+
+@contextmanager
+def lock_file(path: Path, *, timeout_s: float = 0.0) -> Iterator[int]:
+    """Holds the lock and gives its file descriptor; a child that inherits it holds the lock as well.
+
+    The kernel frees it with the last process that has it, however that ends. Raises Locked after timeout_s.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _lock(descriptor, time.monotonic() + timeout_s)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise Locked from None
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return
+
+
+def private_directory(path: Path) -> Path:
+    """Makes the directory, with its parents, and closes it to everybody but its owner."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes the file in one step, readable by its owner only: a reader sees the old text or the new."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    unfinished.replace(path)
+
+
+def tail(path: Path) -> str:
+    """The last lines of a log, or nothing if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            return file.read().decode(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
