@@ -1,0 +1,108 @@
+"""Values of a transfer: what is asked for, how far it has come, and how it ended. Shared by the queue and the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """The registry at which something happened."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+class Outcome(StrEnum):
+    """How one reference ended."""
+
+    COPIED = "copied"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    DELETED = "deleted"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why something failed, in a form that programs can act on.
+
+    `reason` is one of ErrorReason. `retryable` tells whether another attempt of the job may do better.
+    """
+
+    reason: str
+    message: str
+    side: Side | None = None
+    registry_code: str = ""
+    http_status: int = 0
+    retryable: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactReference:
+    """One artifact of a repository: a tag, a digest, or both. Empty means that it is not known."""
+
+    tag: str = ""
+    digest: str = ""
+
+    def __str__(self) -> str:
+        return self.tag or self.digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceResult:
+    """How one reference ended, and why it did not go well if it did not."""
+
+    reference: ArtifactReference
+    outcome: Outcome
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicateWork:
+    """Copies references of one repository to another. Registries are resource names, `registries/{registry}`."""
+
+    source_registry: str
+    source_repository: str
+    destination_registry: str
+    destination_repository: str
+    references: tuple[ArtifactReference, ...]
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteWork:
+    """Deletes tags of a repository."""
+
+    registry: str
+    repository: str
+    tags: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Counts what a transfer has done so far.
+
+    The one mutable value here: the engine adds to it as it goes, from its event loop only, and a sampler reads it.
+    """
+
+    references_total: int = 0
+    references_copied: int = 0
+    references_unchanged: int = 0
+    references_skipped: int = 0
+    references_failed: int = 0
+    blobs_total: int = 0
+    blobs_copied: int = 0
+    blobs_mounted: int = 0
+    blobs_present: int = 0
+    bytes_total: int = 0
+    bytes_copied: int = 0
+    bytes_mounted: int = 0
+    bytes_present: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Returns the counters by name, at this moment."""
+        return {counter.name: getattr(self, counter.name) for counter in fields(self)}
