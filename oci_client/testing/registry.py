@@ -1,0 +1,118 @@
+"""A registry for tests: the distribution protocol on real sockets, counted, and misbehaving when told to."""
+
+import asyncio
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Thread
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from oci_client.testing.auth import Auth, NoAuth
+from oci_client.testing.behaviour import Behaviour
+from oci_client.testing.content import BuiltManifest, Layer, an_artifact, an_image, an_index, put_into
+from oci_client.testing.endpoints import Endpoints
+from oci_client.testing.messages import RegistryError, Reply, Request
+from oci_client.testing.record import Recorded, RequestLog
+from oci_client.testing.server import Server
+from oci_client.testing.store import Store
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class FakeRegistry:
+    """An OCI registry: `async with FakeRegistry() as registry: ...`, then `registry.url` and `registry.host`."""
+
+    def __init__(
+        self,
+        *,
+        auth: Auth | None = None,
+        tls: ssl.SSLContext | None = None,
+        behaviour: Behaviour | None = None,
+        port: int = 0,
+    ) -> None:
+        self.auth = auth or NoAuth()
+        self.store = Store()
+        self.log = RequestLog()
+        self.latency_s = 0.0
+        """How long each request waits before it is looked at."""
+        self._endpoints = Endpoints(self.store, behaviour or Behaviour(), self.auth)
+        self._server = Server(self._answer, self.log, tls)
+        self._port = port
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        await self._server.start(LOOPBACK, self._port)
+
+    async def stop(self) -> None:
+        """Closes the ports at once, whatever is in flight, and drops everything stored."""
+        await self._server.stop()
+        self.store.close()
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    @property
+    def host(self) -> str:
+        """Host and port, as they stand in an image reference."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def storage_host(self) -> str:
+        """Host and port that requests may be redirected to."""
+        return urlsplit(self._server.storage_url).netloc
+
+    @property
+    def requests(self) -> list[Recorded]:
+        return self.log.entries
+
+    def push(self, repository: str, built: BuiltManifest, *tags: str) -> str:
+        """Puts content in past the sockets, uncounted, and returns its digest."""
+        return put_into(self.store.repository(repository), built, *tags)
+
+    def push_image(self, repository: str, tag: str, layers: Sequence[Layer] = (1024,), *, seed: int = 0) -> str:
+        return self.push(repository, an_image(layers, seed=seed), tag)
+
+    def push_index(
+        self, repository: str, tag: str, architectures: Sequence[str] = ("amd64", "arm64"), *, seed: int = 0
+    ) -> str:
+        """A multi-architecture image with an attestation child."""
+        return self.push(repository, an_index(architectures, seed=seed, attestation=True), tag)
+
+    def push_artifact(
+        self, repository: str, artifact_type: str, *tags: str, subject: BuiltManifest | None = None, seed: int = 0
+    ) -> str:
+        """An artifact with the empty config; with `subject` a referrer, usually without a tag."""
+        return self.push(repository, an_artifact(artifact_type, subject=subject, seed=seed), *tags)
+
+    async def _answer(self, request: Request) -> Reply:
+        if self.latency_s:
+            await asyncio.sleep(self.latency_s)
+        try:
+            self.auth.check(request)
+            return await self._endpoints(request)
+        except RegistryError as error:
+            return error.reply()
+
+
+@contextmanager
+def serve_in_thread(registry: FakeRegistry) -> Iterator[FakeRegistry]:
+    """Runs the registry on a loop of its own, for callers without one: command lines, blocking clients."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, name="fake registry", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(registry.start(), loop).result()
+        yield registry
+    finally:
+        asyncio.run_coroutine_threadsafe(registry.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
