@@ -15,6 +15,8 @@
     │   └── UnexpectedAnswer  EndlessPaging
     └── Unreachable                          no answer at all
         └── TlsFailure  RegistryTimeout
+
+No message holds a secret: URLs are told without user and query.
 """
 
 from dataclasses import dataclass, field

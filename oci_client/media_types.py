@@ -41,6 +41,10 @@ _NONDISTRIBUTABLE_OCI_PREFIX: Final = "application/vnd.oci.image.layer.nondistri
 _FOREIGN_DOCKER_PREFIX: Final = "application/vnd.docker.image.rootfs.foreign."
 
 
+# Types that say nothing about what kind of manifest it is.
+_VAGUE: Final = frozenset({"", JSON, OCTET_STREAM, "text/plain"})
+
+
 def essence(content_type: str) -> str:
     """Return a Content-Type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
@@ -57,6 +61,11 @@ def is_image_manifest(media_type: str) -> bool:
 def is_manifest(media_type: str) -> bool:
     """Whether the specifications name this type for a manifest of any kind."""
     return is_index(media_type) or is_image_manifest(media_type) or is_schema1(media_type)
+
+
+def is_vague(media_type: str) -> bool:
+    """Whether the type leaves open what kind of manifest it is, so that the content itself must tell."""
+    return media_type in _VAGUE
 
 
 def is_schema1(media_type: str) -> bool:

@@ -1,0 +1,85 @@
+"""HTTP headers, and the few whose values need reading."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, Self
+
+_DELAY_SECONDS: Final = re.compile(r"\d{1,9}")
+_LINK: Final = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;\s=]+\s*=\s*(?:\"[^\"]*\"|[^\",;\s]*))*)")
+_REL_NEXT: Final = re.compile(r";\s*rel\s*=\s*\"?(?:[^\";]*\s)?next(?:\s[^\";]*)?\"?\s*(?:;|$)", re.IGNORECASE)
+_LIMIT: Final = re.compile(r"(\d{1,12})\s*(?:;\s*w=(\d{1,9}))?")
+
+
+class Headers:
+    """Received headers, by name in any case."""
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in items:
+            self._values.setdefault(name.lower(), []).append(value)
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the value; several of one name are joined by commas, as HTTP allows."""
+        return ", ".join(self._values.get(name.lower(), ())) or default
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return each value of that name on its own."""
+        return tuple(self._values.get(name.lower(), ()))
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._values
+
+    def __repr__(self) -> str:
+        # Values may be secrets.
+        return f"Headers({', '.join(sorted(self._values))})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """What is left of a quota, as Docker Hub tells it: `ratelimit-limit: 100;w=21600`."""
+
+    limit: int | None
+    remaining: int
+    window_s: int | None
+
+    @classmethod
+    def from_headers(cls, headers: Headers) -> Self | None:
+        remaining = _LIMIT.match(headers.get("ratelimit-remaining"))
+        if remaining is None:
+            return None
+        limit = _LIMIT.match(headers.get("ratelimit-limit"))
+        window = remaining[2] or (limit and limit[2])
+        return cls(
+            limit=int(limit[1]) if limit else None,
+            remaining=int(remaining[1]),
+            window_s=int(window) if window else None,
+        )
+
+
+def retry_after(headers: Headers, now: datetime) -> float | None:
+    """Return the seconds that Retry-After asks to wait, whether it says seconds or a date."""
+    value = headers.get("retry-after").strip()
+    if _DELAY_SECONDS.fullmatch(value):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def next_link(headers: Headers) -> str | None:
+    """Return the target of `Link: <…>; rel="next"`, as written."""
+    for target, parameters in _LINK.findall(headers.get("link")):
+        if _REL_NEXT.search(parameters):
+            return str(target)
+    return None
+
+
+def content_length(headers: Headers) -> int | None:
+    value = headers.get("content-length")
+    return int(value) if value.isdecimal() else None
