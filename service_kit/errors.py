@@ -136,17 +136,10 @@ class InvalidRequest(ServiceError):
 
 
 class UnknownFieldInMask(ServiceError):
-    """The update mask names fields that cannot be updated because they do not exist."""
+    """The update mask names fields that do not exist or cannot be changed."""
 
     kind = Kind.INVALID_ARGUMENT
     reason = "UNKNOWN_FIELD_IN_MASK"
-
-
-class ImmutableField(ServiceError):
-    """The update mask names fields that never change after creation."""
-
-    kind = Kind.INVALID_ARGUMENT
-    reason = "IMMUTABLE_FIELD"
 
 
 class InvalidPageToken(ServiceError):

@@ -3,7 +3,7 @@
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
-from service_kit.errors import FieldViolation, ImmutableField, UnknownFieldInMask
+from service_kit.errors import FieldViolation, UnknownFieldInMask
 
 _EVERYTHING = "*"
 
@@ -14,20 +14,18 @@ def check_mask(
     """The fields that an update writes: those named, all mutable ones for `*`, or the populated ones without a mask.
 
     Raises:
-        UnknownFieldInMask: a path is neither mutable nor immutable.
-        ImmutableField: a path is immutable.
+        UnknownFieldInMask: a path is not mutable; each such path has its violation.
     """
     paths = frozenset(mask.paths)
     if not paths:
         return frozenset(field.name for field, _ in message.ListFields()) & mutable
     if paths == {_EVERYTHING}:
         return mutable
-    if unknown := sorted(paths - mutable - immutable):
-        raise UnknownFieldInMask(violations=_violations(unknown, "no such field"))
-    if fixed := sorted(paths & immutable):
-        raise ImmutableField(violations=_violations(fixed, "cannot be changed after creation"))
+    if wrong := sorted(paths - mutable):
+        raise UnknownFieldInMask(violations=[_violation(path, immutable) for path in wrong])
     return paths
 
 
-def _violations(paths: list[str], description: str) -> list[FieldViolation]:
-    return [FieldViolation("update_mask", f"{path}: {description}") for path in paths]
+def _violation(path: str, immutable: frozenset[str]) -> FieldViolation:
+    problem = "cannot be changed after creation" if path in immutable else "no such field"
+    return FieldViolation("update_mask", f"{path}: {problem}")

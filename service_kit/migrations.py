@@ -46,11 +46,16 @@ class Migration:
         return hashlib.sha256(self.text).hexdigest()
 
 
+def schema_of(package: str) -> str:
+    """The schema that a service owns: `registry` for the package `registry_svc`."""
+    return package.removesuffix("_svc")
+
+
 async def migrate(conninfo: str, *, schema: str, package: str) -> list[str]:
     """Applies what is missing and returns its names; two runs at once wait for each other.
 
     Raises:
-        MigrationError: an applied migration was changed or is gone, or the files are not numbered one by one.
+        MigrationError: an applied migration was changed or is not known, or the files are not numbered one by one.
     """
     migrations = load_migrations(package)
     async with await psycopg.AsyncConnection.connect(
