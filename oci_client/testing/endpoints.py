@@ -9,7 +9,7 @@ from oci_client.testing.blobs import BlobEndpoints
 from oci_client.testing.listing import ListEndpoints
 from oci_client.testing.manifests import ManifestEndpoints
 from oci_client.testing.messages import Action, Handler, RegistryError, Reply, Request
-from oci_client.testing.routes import route
+from oci_client.testing.routes import STORAGE_PREFIX, route
 from oci_client.testing.store import Store
 from oci_client.testing.uploads import UploadEndpoints
 
@@ -54,7 +54,10 @@ class Endpoints:
             raise RegistryError(400, "DENIED", "only one authentication mechanism is allowed")
         action, repository, reference = route(request.reference)
         inner = replace(request, path=request.reference, action=action, repository=repository, reference=reference)
-        return await self(inner)
+        reply = await self(inner)
+        location = reply.header("Location")
+        # A relative Location stays on the storage host.
+        return reply.with_header("Location", STORAGE_PREFIX + location) if location else reply
 
 
 async def _ping(request: Request) -> Reply:  # noqa: ARG001 - a Handler

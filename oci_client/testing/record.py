@@ -66,9 +66,35 @@ class RequestLog:
         status: int | None = None,
     ) -> list[Recorded]:
         """The requests that have all of what is given."""
-        wanted = {"method": method, "action": action, "repository": repository, "status": status}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        return [entry for entry in self.entries if all(getattr(entry, name) == value for name, value in given.items())]
+        return [
+            entry
+            for entry in self.entries
+            if method in (None, entry.method)
+            and action in (None, entry.action)
+            and repository in (None, entry.repository)
+            and status in (None, entry.status)
+        ]
+
+    def count(
+        self,
+        *,
+        method: str | None = None,
+        action: Action | str | None = None,
+        repository: str | None = None,
+        status: int | None = None,
+    ) -> int:
+        """How many requests have all of what is given."""
+        return len(self.select(method=method, action=action, repository=repository, status=status))
+
+    @property
+    def bytes_in(self) -> int:
+        """What came in as bodies of requests."""
+        return sum(entry.bytes_in for entry in self.entries)
+
+    @property
+    def bytes_out(self) -> int:
+        """What went out as bodies of replies."""
+        return sum(entry.bytes_out for entry in self.entries)
 
     def in_flight(self, action: Action | None = None) -> int:
         return self._in_flight.total() if action is None else self._in_flight[action]

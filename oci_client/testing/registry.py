@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from threading import Thread
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -11,8 +12,11 @@ from urllib.parse import urlsplit
 from oci_client.testing.auth import Auth, NoAuth
 from oci_client.testing.behaviour import Behaviour
 from oci_client.testing.content import BuiltManifest, Layer, an_artifact, an_image, an_index, put_into
+from oci_client.testing.effects import answer_with
 from oci_client.testing.endpoints import Endpoints
+from oci_client.testing.faults import EVERYTHING, Effect, Faults, Match, Rule
 from oci_client.testing.messages import RegistryError, Reply, Request
+from oci_client.testing.products import Product
 from oci_client.testing.record import Recorded, RequestLog
 from oci_client.testing.server import Server
 from oci_client.testing.store import Store
@@ -29,6 +33,7 @@ class FakeRegistry:
         auth: Auth | None = None,
         tls: ssl.SSLContext | None = None,
         behaviour: Behaviour | None = None,
+        rules: Iterable[Rule] = (),
         port: int = 0,
     ) -> None:
         self.auth = auth or NoAuth()
@@ -36,9 +41,15 @@ class FakeRegistry:
         self.log = RequestLog()
         self.latency_s = 0.0
         """How long each request waits before it is looked at."""
+        self._faults = Faults(list(rules))
         self._endpoints = Endpoints(self.store, behaviour or Behaviour(), self.auth)
         self._server = Server(self._answer, self.log, tls)
         self._port = port
+
+    @classmethod
+    def like(cls, product: Product, *, auth: Auth | None = None, tls: ssl.SSLContext | None = None) -> Self:
+        """A registry that behaves like a product: `FakeRegistry.like(products.ecr())`."""
+        return cls(auth=auth, tls=tls, behaviour=product.behaviour, rules=product.rules)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -92,11 +103,43 @@ class FakeRegistry:
         """An artifact with the empty config; with `subject` a referrer, usually without a tag."""
         return self.push(repository, an_artifact(artifact_type, subject=subject, seed=seed), *tags)
 
+    def misbehave(self, effect: Effect, *, match: Match = EVERYTHING, times: int | None = None, skip: int = 0) -> Rule:
+        """Lays an effect over the next `times` matching requests (None: over all), after `skip` of them."""
+        rule = Rule(effect=effect, match=match, times=times, skip=skip)
+        self._faults.add([rule])
+        return rule
+
+    def fail_next(
+        self,
+        status: int,
+        *,
+        count: int = 1,
+        match: Match = EVERYTHING,
+        code: str | None = None,
+        retry_after: int | datetime | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        html: bool = False,
+    ) -> Rule:
+        """Answers the next `count` matching requests with an error."""
+        effect = answer_with(status, code=code, retry_after=retry_after, headers=headers, body=body, html=html)
+        return self.misbehave(effect, match=match, times=count)
+
+    def behave(self) -> None:
+        """Drops every rule, those of the product too."""
+        self._faults.clear()
+
     async def _answer(self, request: Request) -> Reply:
         if self.latency_s:
             await asyncio.sleep(self.latency_s)
         try:
             self.auth.check(request)
+        except RegistryError as error:
+            return error.reply()
+        return await self._faults.answer(request, self._carry_out)
+
+    async def _carry_out(self, request: Request) -> Reply:
+        try:
             return await self._endpoints(request)
         except RegistryError as error:
             return error.reply()
