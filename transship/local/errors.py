@@ -32,7 +32,10 @@ class StackStopFailed(ServiceError):
 
 
 class StateDirNotPrivate(ServiceError):
-    """The state directory {state_dir} belongs to another user. It holds secrets: choose a directory of your own."""
+    """The directory {path} is to hold secrets, but belongs to another user or is open to others.
+
+    Choose a directory of your own, or close this one with chmod 700.
+    """
 
     kind = Kind.PERMISSION_DENIED
     reason = "STATE_DIR_NOT_PRIVATE"

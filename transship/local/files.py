@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from transship.local.errors import StateDirNotPrivate
+
 _LOCK_POLL_S: Final = 0.05
 _TAIL_BYTES: Final = 4_000
 
@@ -17,23 +19,23 @@ class Locked(Exception):  # noqa: N818 - a state of affairs that each caller nam
 
 
 @contextmanager
-def lock_file(path: Path, *, timeout_s: float = 0.0) -> Iterator[int]:
+def lock_file(path: Path, *, timeout_s: float = 0.0, shared: bool = False) -> Iterator[int]:
     """Holds the lock and gives its file descriptor; a child that inherits it holds the lock as well.
 
-    The kernel frees it with the last process that has it, however that ends. Raises Locked after timeout_s.
+    A shared lock bears other shared ones beside it. The kernel frees it with the last process that has it, however that ends. Raises Locked after timeout_s.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _lock(descriptor, time.monotonic() + timeout_s)
+        _lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, time.monotonic() + timeout_s)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, deadline: float) -> None:
+def _lock(descriptor: int, operation: int, deadline: float) -> None:
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise Locked from None
@@ -43,9 +45,17 @@ def _lock(descriptor: int, deadline: float) -> None:
 
 
 def private_directory(path: Path) -> Path:
-    """Makes the directory, with its parents, and closes it to everybody but its owner."""
+    """Makes the directory, with its parents, for its owner only.
+
+    Raises StateDirNotPrivate instead of closing a directory that is in use for something else.
+    """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.chmod(0o700)
+    found = path.stat()
+    is_open = bool(found.st_mode & 0o077)
+    if found.st_uid != os.geteuid() or (is_open and any(path.iterdir())):
+        raise StateDirNotPrivate(path=path)
+    if is_open:
+        path.chmod(0o700)
     return path
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from transship.local.errors import PostgresFailed, PostgresInUse, PostgresVersionMismatch
-from transship.local.files import lock_file
+from transship.local.files import lock_file, private_directory
 from transship.local.postgres import EmbeddedPostgres
 
 
@@ -106,8 +106,8 @@ def test_a_second_supervisor_is_refused_and_the_first_goes_on(postgres: Embedded
 
 
 def test_data_of_another_release_is_refused_untouched(tmp_path: Path) -> None:
-    cluster = tmp_path / "postgres" / "cluster"
-    cluster.mkdir(parents=True)
+    cluster = private_directory(tmp_path / "postgres") / "cluster"
+    cluster.mkdir()
     (cluster / "PG_VERSION").write_text("15\n")
     with pytest.raises(PostgresVersionMismatch) as caught:
         an_embedded_postgres(tmp_path).start()
@@ -116,7 +116,7 @@ def test_data_of_another_release_is_refused_untouched(tmp_path: Path) -> None:
 
 
 def test_an_initdb_that_was_killed_is_done_again(tmp_path: Path) -> None:
-    unfinished = tmp_path / "postgres" / "cluster.unfinished"
+    unfinished = private_directory(tmp_path / "postgres") / "cluster.unfinished"
     (unfinished / "base").mkdir(parents=True)
     with an_embedded_postgres(tmp_path) as server:
         assert server.pid
