@@ -338,5 +338,7 @@ def _mapped_errors(url: str, *, body: bool = False) -> Iterator[None]:
     except (aiohttp.ClientError, OSError) as exc:
         kind = TruncatedBody if body else Unreachable
         raise kind(f"{where}: {str(exc) or type(exc).__name__}") from exc
+    except httpx.RemoteProtocolError as exc:  # the library reads the Location of redirects too
+        raise UnexpectedAnswer(f"{where}: {exc}") from exc
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
         raise Unreachable(f"{where}: {exc}") from exc

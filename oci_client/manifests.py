@@ -1,7 +1,7 @@
 """Manifests over HTTP: head, get, put, delete."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from oci_client import media_types
@@ -96,11 +96,18 @@ class Manifests:
         )
 
     async def delete_manifest(self, repository: str, reference: str) -> None:
-        """Delete a tag, or a manifest with all its tags. Raises NotFound, Unsupported."""
+        """Delete a tag, or by digest a manifest with all its tags.
+
+        Raises NotFound, and Unsupported where deletion is switched off or tags cannot be deleted on their own.
+        """
         url = self._url(repository, reference)
         answer = await self._exchange.request(Action.DELETE, "DELETE", url, scopes=[delete_scope(repository)])
-        if answer.status not in _DELETED:
-            raise refused("DELETE", answer)
+        if answer.status in _DELETED:
+            return
+        if answer.status == 400 and _asked_digest(reference) is None:
+            # Registries that delete by digest only complain that the tag is no digest.
+            answer = replace(answer, status=405)
+        raise refused("DELETE", answer)
 
     def _url(self, repository: str, reference: str) -> str:
         return self._exchange.repository_url(repository, f"manifests/{tag_or_digest(reference)}")

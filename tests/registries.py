@@ -1,0 +1,110 @@
+"""Real registries for tests: processes of the distribution project's own implementation."""
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+from shutil import which
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 10.0
+POLL_INTERVAL_S = 0.02
+
+USERNAME = "tester"
+PASSWORD = "secret"
+# bcrypt of PASSWORD with the lowest cost: the registry takes no other kind.
+_HTPASSWD_LINE = f"{USERNAME}:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
+
+_CONFIG = """\
+version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage:
+  filesystem: {{rootdirectory: "{root}"}}
+  delete: {{enabled: true}}
+  maintenance: {{uploadpurging: {{enabled: false}}}}
+http: {{addr: "{host}", secret: "for-tests-only"}}
+"""
+
+
+class DockerRegistry:
+    """A registry on a free loopback port that keeps its content below `directory`.
+
+    Use it as a context manager; inside it answers. With `htpasswd` it wants USERNAME and PASSWORD by Basic.
+    """
+
+    def __init__(self, directory: Path, *, htpasswd: bool = False) -> None:
+        self._directory = directory
+        self._htpasswd = htpasswd
+        self._process: subprocess.Popen[bytes] | None = None
+        self.host = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+    def __enter__(self) -> Self:
+        program = which("docker-registry")
+        if program is None:
+            pytest.skip("docker-registry is not installed")
+        self.host = f"127.0.0.1:{_free_port()}"
+        log = self._directory / "registry.log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [program, "serve", str(self._write_config())], stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            self._wait_until_ready(log)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _write_config(self) -> Path:
+        config = _CONFIG.format(root=self._directory / "content", host=self.host)
+        if self._htpasswd:
+            users = self._directory / "htpasswd"
+            users.write_text(_HTPASSWD_LINE)
+            config += f'auth: {{htpasswd: {{realm: tests, path: "{users}"}}}}\n'
+        path = self._directory / "config.yml"
+        path.write_text(config)
+        return path
+
+    def _wait_until_ready(self, log: Path) -> None:
+        assert self._process is not None
+        address, port = self.host.split(":")
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                socket.create_connection((address, int(port)), timeout=1).close()
+            except OSError:
+                time.sleep(POLL_INTERVAL_S)
+            else:
+                return
+        raise RuntimeError(f"the registry did not start:\n{log.read_text()}")
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
