@@ -25,7 +25,6 @@ DEFAULT_DEADLINE_S: Final = (
     30.0  # for a unary call without a deadline: nothing that a caller waits for may hang forever
 )
 
-_NO_DEADLINE_S: Final = 365 * 24 * 3600.0  # gRPC reports "no deadline" as one that is centuries away
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _QUIET: Final = ("/grpc.health.", "/grpc.reflection.")  # probes come every few seconds and would fill the log
 _LEVELS: Final = {
@@ -111,7 +110,7 @@ class RequestContext(Interceptor):
     async def serve(self, rpc: Rpc, request: Any, proceed: Proceed) -> Any:
         request_id = _request_id(rpc)
         rpc_context.set_request_id(request_id)
-        rpc_context.set_deadline(_time_remaining(rpc))
+        rpc_context.set_deadline(rpc.context.time_remaining())
         bind_contextvars(rpc=rpc.method, request_id=request_id)
         rpc.context.set_trailing_metadata(((rpc_context.REQUEST_ID_HEADER, request_id),))
         return await proceed(request)
@@ -158,11 +157,14 @@ class AccessLog(Interceptor):
 class Deadlines(Interceptor):
     """Gives a unary call that has no deadline one of ours."""
 
+    def __init__(self, default_s: float = DEFAULT_DEADLINE_S) -> None:
+        self._default_s = default_s
+
     async def serve(self, rpc: Rpc, request: Any, proceed: Proceed) -> Any:
         if rpc.request_streaming or rpc.response_streaming or rpc_context.remaining_s() is not None:
             return await proceed(request)
-        rpc_context.set_deadline(DEFAULT_DEADLINE_S)
-        return await _bounded(proceed(request), asyncio.timeout(DEFAULT_DEADLINE_S), DeadlineExceeded)
+        rpc_context.set_deadline(self._default_s)
+        return await _bounded(proceed(request), asyncio.timeout(self._default_s), DeadlineExceeded)
 
 
 class StreamDrain(Interceptor):
@@ -217,8 +219,12 @@ def _violation(found: protovalidate.Violation) -> FieldViolation:
 
 
 def _field_path(violation: protovalidate.ViolationPb) -> str:
+    """The path as a client writes it: `policy.filters[0].matcher`."""
     elements = violation.field.elements if violation.field else []
-    return ".".join(element.field_name for element in elements)
+    return ".".join(
+        element.field_name if element.subscript is None else f"{element.field_name}[{element.subscript.value}]"
+        for element in elements
+    )
 
 
 async def _bounded(work: Awaitable[Any], bound: asyncio.Timeout, error: Callable[[], Exception]) -> Any:
@@ -264,8 +270,3 @@ def _request_id(rpc: Rpc) -> str:
     if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
         return given
     return uuid.uuid4().hex
-
-
-def _time_remaining(rpc: Rpc) -> float | None:
-    remaining = rpc.context.time_remaining()
-    return None if remaining > _NO_DEADLINE_S else remaining

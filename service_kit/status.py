@@ -30,8 +30,9 @@ STATUS_METADATA_KEY: Final = "grpc-status-details-bin"
 # percent-encoded the second time (up to three bytes for one).
 _MAX_DETAILS_BYTES: Final = 4096
 _MAX_MESSAGE_BYTES: Final = 512
-_MAX_METADATA_VALUE_CHARS: Final = 256
+_MAX_METADATA_VALUE_BYTES: Final = 256
 _MAX_METADATA_ENTRIES: Final = 8
+_ENVELOPE_BYTES: Final = 64  # the type URL around a detail
 
 
 def as_service_error(error: BaseException) -> ServiceError:
@@ -42,8 +43,8 @@ def as_service_error(error: BaseException) -> ServiceError:
         case psycopg.OperationalError():
             return ServiceUnavailable(service="database")
         case BaseExceptionGroup():
-            leaves = {type(leaf): leaf for leaf in (as_service_error(each) for each in error.exceptions)}
-            return next(iter(leaves.values())) if len(leaves) == 1 else InternalError()
+            known = [as_service_error(each) for each in error.exceptions]
+            return known[0] if len({type(each) for each in known}) == 1 else InternalError()
         case _:
             return InternalError()
 
@@ -51,14 +52,16 @@ def as_service_error(error: BaseException) -> ServiceError:
 def to_status(error: BaseException) -> status_pb2.Status:
     """The status that carries the error over the wire, cut to what fits into gRPC's metadata."""
     known = as_service_error(error)
-    status = status_pb2.Status(code=code_pb2.Code.Value(known.kind.value), message=_cut(known.message))
+    status = status_pb2.Status(
+        code=code_pb2.Code.Value(known.kind.value), message=_cut(known.message, _MAX_MESSAGE_BYTES)
+    )
     _add(status, _error_info(known))
     if known.retry_after_s is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromTimedelta(timedelta(seconds=known.retry_after_s))
         _add(status, retry)
     if known.violations:
-        _add(status, _bad_request(known, room=_MAX_DETAILS_BYTES - status.ByteSize()))
+        _add(status, _bad_request(known, room=_MAX_DETAILS_BYTES - status.ByteSize() - _ENVELOPE_BYTES))
     return status
 
 
@@ -69,14 +72,14 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, service: str = "peer") -> Ser
     """
     details = _details(error)
     if (info := details.error_info) is not None:
-        return _restored(info, details, Kind(error.code().name), error.details() or "")
+        return _restored(info, details, _kind(error.code()), error.details() or "")
     match error.code():
         case grpc.StatusCode.UNAVAILABLE:
             return ServiceUnavailable(service=service)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded()
         case code:
-            return RemoteError.of(Kind(code.name), message=error.details() or code.name)
+            return RemoteError.of(_kind(code), message=error.details() or code.name)
 
 
 @asynccontextmanager
@@ -86,6 +89,11 @@ async def remote_errors(service: str = "peer") -> AsyncIterator[None]:
         yield
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error, service=service) from error
+
+
+def _kind(code: grpc.StatusCode) -> Kind:
+    """INTERNAL for UNKNOWN, which is what a server says that failed without an answer."""
+    return Kind.INTERNAL if code is grpc.StatusCode.UNKNOWN else Kind(code.name)
 
 
 class _Details:
@@ -148,7 +156,7 @@ def _error_info(error: ServiceError) -> error_details_pb2.ErrorInfo:
     return error_details_pb2.ErrorInfo(
         reason=error.reason,
         domain=error.domain,
-        metadata={key: value[:_MAX_METADATA_VALUE_CHARS] for key, value in metadata},
+        metadata={key: _cut(value, _MAX_METADATA_VALUE_BYTES) for key, value in metadata},
     )
 
 
@@ -157,7 +165,7 @@ def _bad_request(error: ServiceError, *, room: int) -> error_details_pb2.BadRequ
     bad = error_details_pb2.BadRequest()
     for violation in error.violations:
         bad.field_violations.add(
-            field=violation.field, description=_cut(violation.description), reason=violation.reason
+            field=violation.field, description=_cut(violation.description, _MAX_MESSAGE_BYTES), reason=violation.reason
         )
         if bad.ByteSize() > room:
             del bad.field_violations[-1]
@@ -169,5 +177,5 @@ def _add(status: status_pb2.Status, detail: Message) -> None:
     status.details.add().Pack(detail)
 
 
-def _cut(text: str) -> str:
-    return text.encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
+def _cut(text: str, limit: int) -> str:
+    return text.encode()[:limit].decode(errors="ignore")
