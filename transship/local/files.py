@@ -22,7 +22,8 @@ class Locked(Exception):  # noqa: N818 - a state of affairs that each caller nam
 def lock_file(path: Path, *, timeout_s: float = 0.0, shared: bool = False) -> Iterator[int]:
     """Holds the lock and gives its file descriptor; a child that inherits it holds the lock as well.
 
-    A shared lock bears other shared ones beside it. The kernel frees it with the last process that has it, however that ends. Raises Locked after timeout_s.
+    A shared lock bears other shared ones beside it. The kernel frees a lock with the last process that has it, however
+    that ends. Raises Locked after timeout_s.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -122,7 +122,6 @@ class EmbeddedPostgres:
         if self._server:
             self._end(self._server)
             self._server = None
-            shutil.rmtree(self._socket_dir, ignore_errors=True)
         self._held.close()
 
     def create_database(self, name: str) -> None:
@@ -170,6 +169,7 @@ class EmbeddedPostgres:
     def _make_socket_dir(self) -> None:
         shutil.rmtree(self._socket_dir, ignore_errors=True)
         self._socket_dir.mkdir(mode=0o700, parents=True)
+        self._held.callback(shutil.rmtree, self._socket_dir, ignore_errors=True)
         self._give_away(self._socket_dir)
 
     def _give_away(self, path: Path) -> None:

@@ -146,7 +146,7 @@ time.sleep(600)
 """
 
 
-def test_the_server_ends_with_a_killed_owner(tmp_path: Path) -> None:
+def test_the_server_ends_with_a_killed_owner_and_the_next_one_starts(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", _OWNER, str(tmp_path)], stdout=subprocess.PIPE) as owner:
         assert owner.stdout
         assert owner.stdout.readline() == b"ready\n"
@@ -154,3 +154,5 @@ def test_the_server_ends_with_a_killed_owner(tmp_path: Path) -> None:
         owner.kill()
     with lock_file(tmp_path / "postgres" / "server.lock", timeout_s=20):
         assert processes_with(tmp_path) == {os.getpid()}
+    with an_embedded_postgres(tmp_path) as server:
+        assert server.pid
