@@ -128,4 +128,4 @@ def _short(value: object) -> str:
 def _digests(errors: Iterable[ErrorDetail]) -> Iterator[str]:
     """Find the digests wherever a registry put them: in the detail's field, in its text, or in the message."""
     for error in errors:
-        yield from _DIGEST.findall(json.dumps(error.detail) + error.message)
+        yield from _DIGEST.findall(f"{json.dumps(error.detail)} {error.message}")

@@ -5,9 +5,11 @@ followed here and not in the library, since a token must not travel to another h
 """
 
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -48,6 +50,9 @@ _DEFAULT_HEADERS: Final = {
 }
 
 Content = bytes | AsyncIterable[bytes]
+
+# At INFO the library writes every URL in full, and the queries of signed URLs and upload locations are secrets.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +144,9 @@ class HttpClient:
         # No total timeout: a large blob takes what it takes. No pool timeout: waiting for a connection is no failure.
         timeout = httpx.Timeout(None, connect=connect_timeout_s, read=read_timeout_s)
         transport = _Transport(make_ssl_context(tls or TlsOptions()))
-        self._client = httpx.AsyncClient(transport=transport, timeout=timeout, headers=_DEFAULT_HEADERS)
+        self._client = httpx.AsyncClient(
+            transport=transport, timeout=timeout, headers=_DEFAULT_HEADERS, cookies=_no_cookies()
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -202,6 +209,11 @@ class HttpClient:
             if isinstance(body, _Upload) and body.failure is not None:
                 raise body.failure from exc
             raise
+
+
+def _no_cookies() -> CookieJar:
+    """A session cookie of one account must not travel with the next request's token, which may be another's."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 class _Upload:

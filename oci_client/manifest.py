@@ -218,8 +218,10 @@ def _base64url(text: str) -> bytes:
 
 def _unique_blobs(config: Descriptor | None, layers: tuple[Descriptor, ...]) -> tuple[Descriptor, ...]:
     """Config first, then layers in order; a digest that occurs twice is one blob."""
-    blobs = (config, *layers) if config else layers
-    return tuple({blob.digest: blob for blob in reversed(blobs)}.values())[::-1]
+    unique: dict[Digest, Descriptor] = {}
+    for blob in (config, *layers) if config else layers:
+        unique.setdefault(blob.digest, blob)
+    return tuple(unique.values())
 
 
 @dataclass(frozen=True, slots=True)

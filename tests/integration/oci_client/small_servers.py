@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Server:
 async def serving(handler: Handler, *, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     server = Server(url="")
 
-    async def remember(request: web.Request) -> web.StreamResponse:
+    async def remember(request: web.BaseRequest) -> web.StreamResponse:
         server.requests.append((request.method, request.raw_path))
         server.authorizations.append(request.headers.get("Authorization"))
         return await handler(request)

@@ -38,15 +38,16 @@ class TokenRegistry:
     ping_status: int | None = None
     realm: str = "/token?own=1"
     pings: int = 0
-    fetches: list[web.Request] = field(default_factory=list)
+    fetches: list[web.BaseRequest] = field(default_factory=list)
     valid: set[str] = field(default_factory=set)
     release: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     def __post_init__(self) -> None:
         self.release.set()
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> web.Response:
         if request.path == "/token":
             return await self._issue(request)
         if request.path == "/v2/":
@@ -58,8 +59,9 @@ class TokenRegistry:
         challenge = f'Basic realm="x", Bearer realm="{self.realm}",service="a, b"'
         return web.Response(status=401, headers={"WWW-Authenticate": challenge})
 
-    async def _issue(self, request: web.Request) -> web.Response:
+    async def _issue(self, request: web.BaseRequest) -> web.Response:
         self.fetches.append(request)
+        self.asked.set()
         await self.release.wait()
         token = f"t{len(self.fetches)}"
         self.valid = {f"Bearer {token}"}
@@ -176,8 +178,7 @@ async def test_an_asker_that_is_cancelled_leaves_the_others_alone(http: HttpClie
     authorizer = ChallengeAuthorizer(http, registry.url)
     registry.release.clear()
     first, second = [asyncio.create_task(authorizer.authorize(PULL)) for _ in range(2)]
-    while not registry.fetches:
-        await asyncio.sleep(0.001)
+    await registry.asked.wait()
 
     first.cancel()
     registry.release.set()
@@ -232,9 +233,8 @@ async def test_no_ping_to_be_found_means_no_authorization_yet(http: HttpClient, 
 
 
 async def test_a_token_service_elsewhere(http: HttpClient) -> None:
-    async with running(TokenRegistry()) as service:
-        async with running(TokenRegistry(realm=f"{service.url}/token")) as registry:
-            assert await ChallengeAuthorizer(http, registry.url).authorize(PULL) == "Bearer t1"
+    async with running(TokenRegistry()) as service, running(TokenRegistry(realm=f"{service.url}/token")) as registry:
+        assert await ChallengeAuthorizer(http, registry.url).authorize(PULL) == "Bearer t1"
 
     assert (len(service.fetches), len(registry.fetches)) == (1, 0)
 

@@ -64,14 +64,14 @@ def answering(
     text = body if isinstance(body, bytes) else body.encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         return web.Response(body=text, status=status, headers={"Content-Type": content_type, **named})
 
     return handler
 
 
 def cutting_after(count: int) -> Handler:
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": str(len(BLOB))})
         await response.prepare(request)
         await response.write(BLOB[:count])
@@ -158,7 +158,7 @@ async def test_head_without_a_digest_falls_back_to_get(http: HttpClient) -> None
 
 
 async def test_head_that_is_not_allowed_falls_back_to_get(http: HttpClient) -> None:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         if request.method == "HEAD":
             return web.Response(status=405)
         return web.Response(body=INDEX, content_type=media_types.OCI_INDEX)
@@ -179,7 +179,7 @@ async def test_an_upload_without_a_location(http: HttpClient) -> None:
 async def test_an_upload_location_is_kept_byte_for_byte(http: HttpClient) -> None:
     where = "/odd/place?_state=a%2Fb%3D%7E+c&x=%2B"
 
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         return web.Response(status=202 if request.method == "POST" else 201, headers={"Location": where})
 
     async with a_client(http, handler) as (client, server):
@@ -203,7 +203,7 @@ async def test_an_upload_location_on_another_host_does_not_get_our_token(http: H
 
 @pytest.mark.parametrize("status", [400, 404, 405])
 async def test_a_mount_that_is_refused_outright_becomes_an_upload(http: HttpClient, status: int) -> None:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         if "mount" in request.query:
             return web.Response(status=status)
         return web.Response(status=202, headers={"Location": "/session"})
@@ -226,7 +226,7 @@ async def test_a_failing_source_of_an_upload_is_what_the_caller_hears(http: Http
         yield BLOB
         raise DigestMismatch(expected=INDEX_DIGEST, actual=OTHER_DIGEST)
 
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         await request.read()
         return web.Response(status=201)
 
@@ -248,7 +248,7 @@ async def test_pages_that_go_in_circles(http: HttpClient) -> None:
 
 
 async def test_pages_that_do_not_advance(http: HttpClient) -> None:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         number = int(request.query.get("page", 0)) + 1
         return web.Response(text='{"tags":["a"]}', headers={"Link": f'<?page={number}>; rel="next"'})
 
@@ -260,7 +260,7 @@ async def test_pages_that_do_not_advance(http: HttpClient) -> None:
 
 
 async def test_pages_by_relative_and_absolute_links(http: HttpClient) -> None:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         match request.query.get("last"):
             case None:
                 return web.Response(text='{"tags":["a"]}', headers={"Link": '<list?last=a>; rel="next"'})
@@ -292,7 +292,8 @@ async def test_referrers(http: HttpClient) -> None:
 
 async def test_a_redirect_to_another_host_loses_the_token(http: HttpClient) -> None:
     async with serving(answering(BLOB)) as storage:
-        async with a_client(http, answering(status=307, Location=f"{storage.url}/b?sig=%2F%3D")) as (client, server):
+        handler = answering(status=307, Location=f"{storage.url}/b?sig=%2F%3D")
+        async with a_client(http, handler) as (client, server):
             assert await drain(client, Digest.of(BLOB)) == len(BLOB)
 
     assert server.authorizations == ["Bearer fixed"]
@@ -301,7 +302,7 @@ async def test_a_redirect_to_another_host_loses_the_token(http: HttpClient) -> N
 
 
 async def test_a_redirect_on_the_same_host_keeps_the_token(http: HttpClient) -> None:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         if request.path == "/moved":
             return web.Response(body=BLOB)
         return web.Response(status=302, headers={"Location": "/moved"})
@@ -365,7 +366,7 @@ async def test_nobody_listens(http: HttpClient) -> None:
 
 
 async def test_a_server_that_hangs_up_without_an_answer(http: HttpClient) -> None:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         assert request.transport is not None
         request.transport.close()
         return web.Response()
@@ -378,7 +379,7 @@ async def test_a_server_that_hangs_up_without_an_answer(http: HttpClient) -> Non
 
 
 async def test_a_server_that_never_answers() -> None:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         await asyncio.Event().wait()
         raise AssertionError
 

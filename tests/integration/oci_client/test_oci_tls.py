@@ -22,7 +22,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 async def url(authority: trustme.CA) -> AsyncIterator[str]:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         match request.path:
             case "/v2/":
                 return web.Response(headers={"WWW-Authenticate": 'Bearer realm="http://token.test/"'}, status=401)
@@ -61,7 +61,7 @@ async def test_insecure_trusts_everybody(url: str) -> None:
 
 
 async def test_plain_http_where_tls_is_expected() -> None:
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.BaseRequest) -> web.Response:
         return web.Response()
 
     async with serving(handler) as server, HttpClient() as http:
