@@ -1,5 +1,6 @@
 """The table of endpoints: which handler answers which action and method."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +13,9 @@ from oci_client.testing.messages import Action, Handler, RegistryError, Reply, R
 from oci_client.testing.routes import STORAGE_PREFIX, route
 from oci_client.testing.store import Store
 from oci_client.testing.uploads import UploadEndpoints
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 
 
 class Endpoints:
@@ -40,6 +44,8 @@ class Endpoints:
     async def __call__(self, request: Request) -> Reply:
         if request.action is Action.STORAGE:
             return await self._from_storage(request)
+        if request.repository and not _NAME.fullmatch(request.repository):
+            raise RegistryError(400, "NAME_INVALID", "invalid repository name", detail=request.repository)
         handlers = self._table.get(request.action)
         if handlers is None:
             raise RegistryError(404, "NOT_FOUND", request.path)

@@ -25,9 +25,9 @@ class ManifestEndpoints:
 
     async def put(self, request: Request) -> Reply:
         manifest = _parse(request, await request.read(MAX_MANIFEST_BYTES))
-        repository = self._store.repository(request.repository)
         if self._behaviour.validate_manifests:
-            _check_parts(repository, manifest)
+            _check_parts(self._store.find(request.repository) or Repository(request.repository), manifest)
+        repository = self._store.repository(request.repository)
         repository.manifests[manifest.digest] = manifest
         tags = self._tags_of(request)
         repository.tags.update(dict.fromkeys(tags, manifest.digest))

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from whole_replies import http_client
 
 from oci_client.testing import (
     Action,
@@ -20,7 +21,7 @@ from oci_client.testing.content import OCI_INDEX, OCI_MANIFEST
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
+    async with http_client() as session:
         yield session
 
 
@@ -78,6 +79,18 @@ class TestManifests:
         body, headers = an_image().manifest, {"Content-Type": OCI_MANIFEST}
         response = await http.put(f"{registry.url}/v2/app/manifests/v1", data=body, headers=headers)
         assert await error_of(response) == (400, "MANIFEST_BLOB_UNKNOWN")
+        assert registry.store.names == []
+
+    async def test_an_index_without_its_children_is_refused(
+        self, http: aiohttp.ClientSession, registry: FakeRegistry
+    ) -> None:
+        body, headers = an_index().manifest, {"Content-Type": OCI_INDEX}
+        response = await http.put(f"{registry.url}/v2/app/manifests/v1", data=body, headers=headers)
+        assert await error_of(response) == (400, "MANIFEST_UNKNOWN")
+
+    async def test_a_name_in_capitals_is_refused(self, http: aiohttp.ClientSession, registry: FakeRegistry) -> None:
+        response = await http.post(f"{registry.url}/v2/App/blobs/uploads/")
+        assert await error_of(response) == (400, "NAME_INVALID")
 
     async def test_a_wrong_digest_is_refused(self, http: aiohttp.ClientSession, registry: FakeRegistry) -> None:
         url, headers = f"{registry.url}/v2/app/manifests/{digest_of(b'other')}", {"Content-Type": OCI_MANIFEST}
