@@ -13,6 +13,7 @@ from oci_client.testing import (
     SyntheticBlob,
     an_artifact,
     an_image,
+    an_index,
     digest_of,
     products,
 )
