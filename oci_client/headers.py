@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Self
 
 _DELAY_SECONDS: Final = re.compile(r"\d{1,9}")
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _LINK: Final = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;\s=]+\s*=\s*(?:\"[^\"]*\"|[^\",;\s]*))*)")
 _REL_NEXT: Final = re.compile(r";\s*rel\s*=\s*\"?(?:[^\";]*\s)?next(?:\s[^\";]*)?\"?\s*(?:;|$)", re.IGNORECASE)
 _LIMIT: Final = re.compile(r"(\d{1,12})\s*(?:;\s*w=(\d{1,9}))?")
@@ -81,5 +82,9 @@ def next_link(headers: Headers) -> str | None:
 
 
 def content_length(headers: Headers) -> int | None:
-    value = headers.get("content-length")
-    return int(value) if value.isdecimal() else None
+    return whole_number(headers.get("content-length"))
+
+
+def whole_number(text: str) -> int | None:
+    """Read a count of bytes; None for anything else, such as a number beyond all reason."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None

@@ -5,45 +5,29 @@ what they point to.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from oci_client import media_types
+from oci_client.descriptor import Descriptor, Fields, Platform
 from oci_client.digest import SHA256, Digest
-from oci_client.errors import InvalidDigest, ManifestInvalid
+from oci_client.errors import ManifestInvalid
+
+__all__ = [
+    "MAX_MANIFEST_BYTES",
+    "Descriptor",
+    "ImageIndex",
+    "ImageManifest",
+    "Manifest",
+    "OpaqueManifest",
+    "Platform",
+    "Schema1Manifest",
+    "parse_manifest",
+]
 
 MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024  # what the distribution specification asks every registry to take
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Platform:
-    """What an image runs on."""
-
-    os: str
-    architecture: str
-    variant: str = ""
-    os_version: str = ""
-    os_features: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
-    """A pointer to content: its type, digest and size."""
-
-    media_type: str
-    digest: Digest
-    size: int
-    urls: tuple[str, ...] = ()
-    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
-    artifact_type: str = ""
-    platform: Platform | None = None
-    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +114,7 @@ def parse_manifest(raw: bytes, media_type: str = "", *, algorithm: str = SHA256)
     """
     if len(raw) > MAX_MANIFEST_BYTES:
         raise ManifestInvalid(f"{len(raw)} bytes; the limit is {MAX_MANIFEST_BYTES}")
-    document = _Fields.of_document(raw)
+    document = Fields.of_document(raw)
     kind = _settle_media_type(document, media_types.essence(media_type))
     if media_types.is_schema1(kind):
         digest = Digest.of(_schema1_payload(raw, document), algorithm)
@@ -151,7 +135,7 @@ def parse_manifest(raw: bytes, media_type: str = "", *, algorithm: str = SHA256)
     )
 
 
-def _parse_index(document: "_Fields", media_type: str, raw: bytes, digest: Digest) -> ImageIndex:
+def _parse_index(document: Fields, media_type: str, raw: bytes, digest: Digest) -> ImageIndex:
     document.forbid("config", "layers")
     return ImageIndex(
         media_type=media_type,
@@ -164,7 +148,7 @@ def _parse_index(document: "_Fields", media_type: str, raw: bytes, digest: Diges
     )
 
 
-def _parse_image(document: "_Fields", media_type: str, raw: bytes, digest: Digest) -> ImageManifest:
+def _parse_image(document: Fields, media_type: str, raw: bytes, digest: Digest) -> ImageManifest:
     document.forbid("manifests")
     is_old_artifact = media_type == media_types.OCI_ARTIFACT_MANIFEST
     return ImageManifest(
@@ -179,7 +163,7 @@ def _parse_image(document: "_Fields", media_type: str, raw: bytes, digest: Diges
     )
 
 
-def _settle_media_type(document: "_Fields", announced: str) -> str:
+def _settle_media_type(document: Fields, announced: str) -> str:
     inner = document.text("mediaType")
     if media_types.is_vague(announced):
         return inner or _guess_media_type(document) or announced or media_types.JSON
@@ -189,7 +173,7 @@ def _settle_media_type(document: "_Fields", announced: str) -> str:
     return announced
 
 
-def _guess_media_type(document: "_Fields") -> str:
+def _guess_media_type(document: Fields) -> str:
     if document.value.get("schemaVersion") == 1:
         return media_types.DOCKER_SCHEMA1_SIGNED if "signatures" in document.value else media_types.DOCKER_SCHEMA1
     if "manifests" in document.value:
@@ -199,7 +183,7 @@ def _guess_media_type(document: "_Fields") -> str:
     return ""
 
 
-def _schema1_payload(raw: bytes, document: "_Fields") -> bytes:
+def _schema1_payload(raw: bytes, document: Fields) -> bytes:
     """Return what the digest of a signed schema 1 manifest covers: the text as it was before it was signed."""
     signatures = document.value.get("signatures")
     if not signatures:
@@ -222,112 +206,3 @@ def _unique_blobs(config: Descriptor | None, layers: tuple[Descriptor, ...]) -> 
     for blob in (config, *layers) if config else layers:
         unique.setdefault(blob.digest, blob)
     return tuple(unique.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """A JSON object read strictly: a field of the wrong type raises ManifestInvalid, which says where it is."""
-
-    value: Mapping[str, Any]
-    path: str = ""
-
-    @classmethod
-    def of_document(cls, raw: bytes) -> "_Fields":
-        try:
-            value = json.loads(raw)
-        except (ValueError, RecursionError) as exc:
-            raise ManifestInvalid(f"not JSON: {exc}") from exc
-        if not isinstance(value, dict):
-            raise ManifestInvalid("not a JSON object")
-        return cls(value)
-
-    def forbid(self, *names: str) -> None:
-        """Raise for fields of another kind of manifest: readers would disagree on what such content is."""
-        for name in names:
-            if name in self.value:
-                raise ManifestInvalid(f"{self.path}{name} does not belong here")
-
-    def text(self, name: str) -> str:
-        return self._typed(name, str) or ""
-
-    def required_text(self, name: str) -> str:
-        text = self.text(name)
-        if not text:
-            raise ManifestInvalid(f"{self.path}{name} is missing")
-        return text
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        items = self._typed(name, list) or []
-        if not all(isinstance(item, str) for item in items):
-            raise ManifestInvalid(f"{self.path}{name} holds something that is not text")
-        return tuple(items)
-
-    def annotations(self) -> dict[str, str]:
-        items = self._typed("annotations", dict) or {}
-        if not all(isinstance(item, str) for item in items.values()):
-            raise ManifestInvalid(f"{self.path}annotations holds something that is not text")
-        return items
-
-    def descriptor(self, name: str, *, required: bool = False) -> Descriptor | None:
-        value = self._typed(name, dict)
-        if value is None:
-            if required:
-                raise ManifestInvalid(f"{self.path}{name} is missing")
-            return None
-        return _Fields(value, f"{self.path}{name}.").as_descriptor()
-
-    def descriptors(self, name: str, *, required: bool = False) -> tuple[Descriptor, ...]:
-        # `null` is how Go writes an empty list.
-        if required and name not in self.value:
-            raise ManifestInvalid(f"{self.path}{name} is missing")
-        items = self._typed(name, list) or []
-        if not all(isinstance(item, dict) for item in items):
-            raise ManifestInvalid(f"{self.path}{name} holds something that is not a descriptor")
-        return tuple(_Fields(item, f"{self.path}{name}[{i}].").as_descriptor() for i, item in enumerate(items))
-
-    def as_descriptor(self) -> Descriptor:
-        platform = self._typed("platform", dict)
-        return Descriptor(
-            media_type=self.required_text("mediaType"),
-            digest=self._digest(),
-            size=self._size(),
-            urls=self.texts("urls"),
-            annotations=self.annotations(),
-            artifact_type=self.text("artifactType"),
-            platform=_Fields(platform, f"{self.path}platform.").as_platform() if platform else None,
-            data=self._data(),
-        )
-
-    def as_platform(self) -> Platform:
-        return Platform(
-            os=self.text("os"),
-            architecture=self.text("architecture"),
-            variant=self.text("variant"),
-            os_version=self.text("os.version"),
-            os_features=self.texts("os.features"),
-        )
-
-    def _digest(self) -> Digest:
-        try:
-            return Digest.parse(self.required_text("digest"))
-        except InvalidDigest as exc:
-            raise ManifestInvalid(f"{self.path}digest: {exc}") from exc
-
-    def _size(self) -> int:
-        size = self.value.get("size")
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            raise ManifestInvalid(f"{self.path}size is not a number of bytes")
-        return size
-
-    def _data(self) -> bytes | None:
-        text = self._typed("data", str)
-        try:
-            return None if text is None else base64.b64decode(text, validate=True)
-        except binascii.Error as exc:
-            raise ManifestInvalid(f"{self.path}data is not base64") from exc
-
-    def _typed(self, name: str, kind: type) -> Any:
-        value = self.value.get(name)
-        if value is not None and not isinstance(value, kind):
-            raise ManifestInvalid(f"{self.path}{name} is not a {kind.__name__}")
-        return value

@@ -1,19 +1,20 @@
 """Bearer tokens: how they are asked for, and how long they are kept."""
 
-import json
+import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlencode, urlsplit
 
 from oci_client.answers import registry_error, without_query
 from oci_client.auth import Authorization, AuthorizationKind, Credential, Scope
 from oci_client.challenge import Challenge
 from oci_client.errors import UnexpectedAnswer
+from oci_client.exchange import json_object
 from oci_client.gate import Action
 from oci_client.gated_http import GatedHttp
-from oci_client.http import join
+from oci_client.http import Answer, join
 from oci_client.singleflight import SingleFlight
 
 DEFAULT_LIFETIME_S: Final = 60.0  # by the token specification, when `expires_in` is missing
@@ -100,7 +101,7 @@ class TokenStore:
         answer = await self._http.request(Action.TOKEN, "GET", url, headers=headers, max_body=MAX_TOKEN_BYTES)
         if answer.status != 200:
             raise registry_error("GET", url, answer.status, answer.headers, answer.body)
-        return _read_token(url, answer.body)
+        return _read_token(answer)
 
 
 def refuse_plaintext(endpoint: TokenEndpoint, registry_url: str) -> None:
@@ -109,23 +110,13 @@ def refuse_plaintext(endpoint: TokenEndpoint, registry_url: str) -> None:
         raise UnexpectedAnswer(f"{without_query(registry_url)} names a token service without TLS")
 
 
-def _read_token(url: str, body: bytes) -> tuple[str, float]:
-    document = _json_object(url, body)
+def _read_token(answer: Answer) -> tuple[str, float]:
+    document = json_object(answer)
     token = document.get("token") or document.get("access_token")
     # A line break in it would let the token service write headers of ours.
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-        raise UnexpectedAnswer(f"{without_query(url)} answers without a token")
+        raise UnexpectedAnswer(f"{without_query(answer.url)} answers without a token")
     lifetime = document.get("expires_in")
-    if not isinstance(lifetime, int | float) or lifetime <= 0:
+    if not isinstance(lifetime, int | float) or not 0 < lifetime < math.inf:
         lifetime = DEFAULT_LIFETIME_S
     return token, float(lifetime)
-
-
-def _json_object(url: str, body: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as exc:
-        raise UnexpectedAnswer(f"{without_query(url)} answers with something that is not JSON") from exc
-    if not isinstance(document, dict):
-        raise UnexpectedAnswer(f"{without_query(url)} answers with something that is not a JSON object")
-    return document

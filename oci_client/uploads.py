@@ -9,10 +9,11 @@ from oci_client.digest import Digest
 from oci_client.errors import DigestMismatch, RegistryError
 from oci_client.exchange import Exchange, content_digest, location, refused, with_query
 from oci_client.gate import Action
+from oci_client.headers import whole_number
 from oci_client.http import Answer, Content
 
 _OCTETS: Final = {"Content-Type": "application/octet-stream"}
-_RANGE: Final = re.compile(r"(?:bytes=)?0-(\d+)")
+_RANGE: Final = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 _SESSION_OPENED: Final = 202
 _MOUNTED: Final = 201
 _STORED: Final = frozenset({201, 204})
@@ -137,10 +138,8 @@ class Uploads:
 
 
 def _session(repository: str, answer: Answer) -> UploadSession:
-    least = answer.headers.get("oci-chunk-min-length")
-    return UploadSession(
-        repository=repository, url=location(answer), min_chunk=int(least) if least.isdecimal() else None
-    )
+    least = whole_number(answer.headers.get("oci-chunk-min-length"))
+    return UploadSession(repository=repository, url=location(answer), min_chunk=least)
 
 
 def _moved(session: UploadSession, answer: Answer) -> UploadSession:

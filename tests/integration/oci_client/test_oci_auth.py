@@ -126,7 +126,14 @@ async def test_a_token_is_kept_a_scope_set_until_shortly_before_it_expires(
 
 @pytest.mark.parametrize(
     ("answer", "lifetime"),
-    [({}, 60), ({"expires_in": 5}, 5), ({"expires_in": 0}, 60), ({"expires_in": "?"}, 60), ({"expires_in": None}, 60)],
+    [
+        ({}, 60),
+        ({"expires_in": 5}, 5),
+        ({"expires_in": 0}, 60),
+        ({"expires_in": "?"}, 60),
+        ({"expires_in": None}, 60),
+        ({"expires_in": float("nan")}, 60),
+    ],
 )
 async def test_how_long_a_token_lives(
     http: HttpClient, registry: TokenRegistry, answer: dict[str, object], lifetime: float

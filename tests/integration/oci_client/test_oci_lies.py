@@ -201,6 +201,17 @@ async def test_an_upload_location_on_another_host_does_not_get_our_token(http: H
     assert storage.authorizations == [None]
 
 
+@pytest.mark.parametrize(
+    ("told", "offset"), [("0-9", 10), ("bytes=0-9", 10), ("0-0", 0), ("", 0), ("5-9", 0), ("0-" + "9" * 5000, 0)]
+)
+async def test_how_far_an_upload_has_come(http: HttpClient, told: str, offset: int) -> None:
+    async with a_client(http, answering(status=204, Range=told)) as (client, server):
+        session = UploadSession(repository="some/repo", url=f"{server.url}/session")
+        status = await client.upload_status(session)
+
+    assert (status.session, status.offset) == (session, offset)
+
+
 @pytest.mark.parametrize("status", [400, 404, 405])
 async def test_a_mount_that_is_refused_outright_becomes_an_upload(http: HttpClient, status: int) -> None:
     async def handler(request: web.BaseRequest) -> web.Response:
