@@ -72,8 +72,9 @@ class Exchange:
                 yield answer
                 return
             refusal = await read_answer(answer, 0)
-        renewed = await self._renew(refusal, wanted, value) if is_ours and _is_replayable(content) else None
-        if renewed is None or renewed == value:
+        # Also for a stream that cannot be sent again: the caller's next try must not meet the refused token.
+        renewed = await self._renew(refusal, wanted, value) if is_ours else None
+        if renewed is None or renewed == value or not _is_replayable(content):
             raise refused(method, refusal)
         async with self._http.stream(
             action, method, url, headers=_headers(headers, renewed), content=content

@@ -11,9 +11,11 @@ from aiohttp import web
 from oci_client.auth import AuthorizationKind, Credential, Scope, catalog_scope, pull_scope, push_scope
 from oci_client.challenge_authorizer import ChallengeAuthorizer
 from oci_client.client import RegistryClient
+from oci_client.digest import Digest
 from oci_client.errors import RegistryError, ServerFault, Unauthorized, UnexpectedAnswer
 from oci_client.http import HttpClient
 from oci_client.tokens import MAX_TOKENS
+from oci_client.uploads import UploadSession
 from tests.integration.oci_client.small_servers import serving
 
 PULL = frozenset({pull_scope("some/repo")})
@@ -55,7 +57,8 @@ class TokenRegistry:
             if self.ping_status or self.open_ping:
                 return web.Response(status=self.ping_status or 200)
         if request.headers.get("Authorization") in self.valid:
-            return web.json_response({"tags": []})
+            await request.read()
+            return web.json_response({"tags": []}, status=201 if request.method == "PUT" else 200)
         challenge = f'Basic realm="x", Bearer realm="{self.realm}",service="a, b"'
         return web.Response(status=401, headers={"WWW-Authenticate": challenge})
 
@@ -260,4 +263,22 @@ async def test_insufficient_rights_end_after_one_more_try(http: HttpClient) -> N
             await client.get_manifest("some/repo", "v1")
 
     assert caught.value.status == 401
+    assert len(registry.fetches) == 2
+
+
+async def test_a_stream_is_not_sent_again_but_the_next_one_has_a_new_token(
+    http: HttpClient, registry: TokenRegistry
+) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        yield b"{}"
+
+    client = RegistryClient(registry.url, http=http, authorizer=ChallengeAuthorizer(http, registry.url))
+    session = UploadSession(repository="some/repo", url=f"{registry.url}/session")
+    await client.put_blob(session, Digest.of(b"{}"), content(), size=2)
+    registry.valid.clear()
+
+    with pytest.raises(Unauthorized):
+        await client.put_blob(session, Digest.of(b"{}"), content(), size=2)
+    await client.put_blob(session, Digest.of(b"{}"), content(), size=2)
+
     assert len(registry.fetches) == 2
