@@ -1,7 +1,9 @@
 """Channels to other services: they pass on the request id and what is left of the deadline."""
 
 import json
-from typing import Any, Final
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
 
 import grpc
 
@@ -29,26 +31,63 @@ OPTIONS: Final[list[tuple[str, Any]]] = [
 def open_channel(target: str, tls: ClientTls | None = None) -> grpc.aio.Channel:
     """A channel to `host:port`; use it with `async with`. It connects at the first call and reconnects by itself."""
     if tls is None:
-        return grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=_interceptors())
-    return grpc.aio.secure_channel(target, tls.credentials(), options=OPTIONS, interceptors=_interceptors())
+        return _PassingOn(grpc.aio.insecure_channel(target, options=OPTIONS))
+    return _PassingOn(grpc.aio.secure_channel(target, tls.credentials(), options=OPTIONS))
 
 
-def _details(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-    """The call with the request id added and its timeout cut to what remains of the rpc being served."""
-    metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    request_id = current_request_id()
-    if request_id is not None and metadata.get(REQUEST_ID_HEADER) is None:
-        metadata.add(REQUEST_ID_HEADER, request_id)
-    return grpc.aio.ClientCallDetails(
-        method=details.method,
-        timeout=_timeout(details.timeout),
-        metadata=metadata,
-        credentials=details.credentials,
-        wait_for_ready=details.wait_for_ready,
-    )
+class _PassingOn(grpc.aio.Channel):
+    """Adds request id and deadline to each call of another channel.
+
+    Not by interceptors: the calls that gRPC hands out with those lose a cancellation that comes early, and the server
+    would work on for nobody.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    def unary_unary(self, *args: Any, **options: Any) -> Any:
+        return _passing_on(self._channel.unary_unary(*args, **options))
+
+    def unary_stream(self, *args: Any, **options: Any) -> Any:
+        return _passing_on(self._channel.unary_stream(*args, **options))
+
+    def stream_unary(self, *args: Any, **options: Any) -> Any:
+        return _passing_on(self._channel.stream_unary(*args, **options))
+
+    def stream_stream(self, *args: Any, **options: Any) -> Any:
+        return _passing_on(self._channel.stream_stream(*args, **options))
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._channel.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        return self._channel.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._channel.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._channel.channel_ready()
+
+    async def __aenter__(self) -> Self:
+        await self._channel.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> bool | None:
+        return await self._channel.__aexit__(exc_type, exc_val, exc_tb)
+
+
+def _passing_on(method: Callable[..., Any]) -> Callable[..., Any]:
+    def start(*requests: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
+        return method(*requests, timeout=_timeout(timeout), metadata=_metadata(metadata), **options)
+
+    return start
 
 
 def _timeout(asked: float | None) -> float | None:
+    """What was asked, cut to what remains of the rpc being served."""
     remaining = remaining_s()
     if remaining is None:
         return asked
@@ -56,27 +95,9 @@ def _timeout(asked: float | None) -> float | None:
     return bound if asked is None else min(asked, bound)
 
 
-# gRPC sorts an interceptor under one kind of call only, hence four classes. None of them awaits the call itself, so
-# that cancelling the caller cancels the call.
-class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return await continuation(_details(client_call_details), request)
-
-
-class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
-    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return await continuation(_details(client_call_details), request)
-
-
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
-    async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
-        return await continuation(_details(client_call_details), request_iterator)
-
-
-class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
-    async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
-        return await continuation(_details(client_call_details), request_iterator)
-
-
-def _interceptors() -> list[grpc.aio.ClientInterceptor]:
-    return [_UnaryUnary(), _UnaryStream(), _StreamUnary(), _StreamStream()]
+def _metadata(given: Any) -> grpc.aio.Metadata:
+    metadata = grpc.aio.Metadata(*(given or ()))
+    request_id = current_request_id()
+    if request_id is not None and metadata.get(REQUEST_ID_HEADER) is None:
+        metadata.add(REQUEST_ID_HEADER, request_id)
+    return metadata

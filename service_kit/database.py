@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import psycopg
@@ -73,10 +73,11 @@ def unique_violation(error: BaseException) -> str | None:
     return None
 
 
-async def listen(conninfo: str, channel: str) -> AsyncIterator[str]:
+async def listen(conninfo: str, channel: str) -> AsyncGenerator[str, None]:
     """The payloads notified on a channel, for ever, on a connection of its own.
 
     Yields an empty payload after each connect, the first included: notifications may have been missed, read the state.
+    Wrap it in `contextlib.aclosing`, so that the connection closes with the block.
     """
     backoff_s = RECONNECT_FIRST_S
     while True:
