@@ -1,14 +1,17 @@
 """Channels to other services: they pass on the request id and what is left of the deadline."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import grpc
 
 from service_kit.context import REQUEST_ID_HEADER, current_request_id, remaining_s
 from service_kit.tls import ClientTls
+
+_Call = TypeVar("_Call", bound=grpc.aio.Call)
 
 # Left of the caller's deadline for ourselves, to answer in words before it passes.
 DEADLINE_MARGIN_S: Final = 0.1
@@ -35,11 +38,23 @@ def open_channel(target: str, tls: ClientTls | None = None) -> grpc.aio.Channel:
     return _PassingOn(grpc.aio.secure_channel(target, tls.credentials(), options=OPTIONS))
 
 
+@contextmanager
+def open_call(call: _Call) -> Iterator[_Call]:
+    """Cancels a streaming call when the block ends, unless it has ended by itself.
+
+    A stream that is merely no longer read stays open, and a cancellation that hits its reader early can be lost in
+    gRPC: the server would work on for nobody.
+    """
+    try:
+        yield call
+    finally:
+        call.cancel()
+
+
 class _PassingOn(grpc.aio.Channel):
     """Adds request id and deadline to each call of another channel.
 
-    Not by interceptors: the calls that gRPC hands out with those lose a cancellation that comes early, and the server
-    would work on for nobody.
+    Not by interceptors: gRPC wants a class of those for each kind of call, and hands out other call objects with them.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:

@@ -8,7 +8,7 @@ import pytest
 from kettle import INVALID, KINDS, NAME, VALID, Kettle, KettleEmpty, add_kettle, answers, call
 from structlog.testing import capture_logs
 
-from service_kit.channel import open_channel
+from service_kit.channel import open_call, open_channel
 from service_kit.context import current_request_id, remaining_s
 from service_kit.errors import DeadlineExceeded, InternalError, InvalidRequest, ServiceError, ServiceUnavailable
 from service_kit.interceptors import DEFAULT_DEADLINE_S, Deadlines, Errors, RequestContext
@@ -110,8 +110,9 @@ async def _consumed(started: Any, kind: str, received: list[str]) -> None:
         if kind.endswith("unary"):
             received.append((await started).value)
             return
-        async for answer in started:
-            received.append(answer.value)  # noqa: PERF401  (keeps what came before an error)
+        with open_call(started):
+            async for answer in started:
+                received.append(answer.value)  # noqa: PERF401  (keeps what came before an error)
 
 
 @pytest.mark.parametrize("kind", KINDS)
