@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -86,7 +87,8 @@ class DeleteWork:
 class Progress:
     """Counts what a transfer has done so far.
 
-    The one mutable value here: the engine adds to it as it goes, from its event loop only, and a sampler reads it.
+    The one mutable value here: the engine adds to it as it goes, and a sampler reads it. All counters belong to the
+    event loop but `bytes_copied`, which threads add to through `count_copied`.
     """
 
     references_total: int = 0
@@ -102,7 +104,13 @@ class Progress:
     bytes_copied: int = 0
     bytes_mounted: int = 0
     bytes_present: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def count_copied(self, number: int) -> None:
+        """Add to `bytes_copied`, from any thread."""
+        with self._lock:
+            self.bytes_copied += number
 
     def as_dict(self) -> dict[str, int]:
-        """Returns the counters by name, at this moment."""
-        return {counter.name: getattr(self, counter.name) for counter in fields(self)}
+        """Return the counters by name, at this moment."""
+        return {counter.name: getattr(self, counter.name) for counter in fields(self) if counter.name[0] != "_"}

@@ -1,0 +1,55 @@
+"""What the engine needs from outside: a memory of where blobs are, and a place to say what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+
+class Log(Protocol):
+    """Tells what happens in one job. Never blocks."""
+
+    def debug(self, message: str, **fields: object) -> None: ...
+    def info(self, message: str, **fields: object) -> None: ...
+    def warning(self, message: str, **fields: object) -> None: ...
+    def error(self, message: str, **fields: object) -> None: ...
+
+
+class BlobLocations(Protocol):
+    """Remembers which repositories of a registry hold a blob. Registries are known by their unique ids.
+
+    What it says may be out of date: the engine finds out and corrects it.
+    """
+
+    async def find(self, registry: str, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Return for each digest some repositories that hold it, the most recently seen first."""
+
+    def remember(self, registry: str, repository: str, digests: Collection[str]) -> None:
+        """Note that the repository holds the blobs. Seen by `find` at once, by other workers soon."""
+
+    def forget(self, registry: str, repository: str, digests: Collection[str]) -> None:
+        """Note that the repository does not hold the blobs after all. Seen as above."""
+
+
+class BlobClaims(Protocol):
+    """Sees to it that a blob travels to a registry once at a time, over all workers."""
+
+    def claim(self, registry: str, digest: str) -> AbstractAsyncContextManager[bool]:
+        """Wait until no other worker is sending the blob; then it is ours as long as the context lasts.
+
+        Tells whether another worker was sending it in the meantime, so that the blob may be there now.
+        """
+
+
+class Uploads(Protocol):
+    """Keeps the open sessions of large blobs, so that another worker can go on after a crash."""
+
+    async def load(self, registry: str, repository: str, digest: str) -> tuple[str, int] | None:
+        """Return the session's URL and the bytes it holds."""
+
+    async def save(self, registry: str, repository: str, digest: str, url: str, offset: int) -> None:
+        """Keep the session; a later offset replaces an earlier one."""
+
+    async def drop(self, registry: str, repository: str, digest: str) -> None:
+        """Forget the session: it is closed."""

@@ -1,0 +1,140 @@
+"""How many requests a registry gets at once: as many as it takes, found out for each kind of request.
+
+The window opens quickly while all goes well and is halved when the registry says that it is too much, as TCP does with
+a network. A pause that the registry asks for holds back every request to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from jobservice.engine.backoff import MAX_RETRY_AFTER_S
+from oci_client.gate import Action, Outcome
+from oci_client.headers import RateLimit
+
+FIRST_REQUESTS: Final = 8  # at once, before anything is known of the registry
+MAX_REQUESTS: Final = 64  # small ones at once; a registry 40 ms away then answers some 1,500 a second
+MAX_BLOBS: Final = 16  # at once each way; more streams only share the same line
+MIN_REQUESTS: Final = 1
+
+_BLOB_ACTIONS: Final = frozenset({Action.GET_BLOB, Action.PUT_BLOB})
+_TOO_MANY: Final = 429
+_OVERLOADED: Final = frozenset({_TOO_MANY, 503})
+
+
+class Window:
+    """Lets a number of requests through at once; those that wait go by priority, the lowest first, then by age."""
+
+    def __init__(self, most: int) -> None:
+        self.size = float(min(FIRST_REQUESTS, most))
+        self._most = most
+        self._slow_start = True
+        self._in_flight = 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._narrowed_at = float("-inf")
+
+    @asynccontextmanager
+    async def slot(self, priority: int = 0) -> AsyncIterator[None]:
+        """Wait for a place, and keep it as long as the context lasts."""
+        await self._enter(priority)
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._admit()
+
+    def widen(self) -> None:
+        """A request went well: double the window with each round of them at first, later add one a round."""
+        self.size = min(self._most, self.size + (1 if self._slow_start else 1 / self.size))
+        self._admit()
+
+    def narrow(self, sent_at: float, now: float) -> None:
+        """The registry had too much: halve the window, but only once for all that was under way at the time."""
+        if sent_at <= self._narrowed_at:
+            return
+        self._slow_start = False
+        self._narrowed_at = now
+        self.size = max(MIN_REQUESTS, self.size / 2)
+
+    async def _enter(self, priority: int) -> None:
+        if self._in_flight < int(self.size) and not self._waiting:
+            self._in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (priority, next(self._order), turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                # The place was given just as its waiter was cancelled.
+                self._in_flight -= 1
+                self._admit()
+            raise
+
+    def _admit(self) -> None:
+        while self._waiting and self._in_flight < int(self.size):
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                self._in_flight += 1
+                turn.set_result(None)
+
+
+class RegistryGate:
+    """The windows of one registry, one for each kind of request. Implements oci_client's Gate."""
+
+    def __init__(
+        self, *, on_hold: Callable[[float], None] = lambda _: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._on_hold = on_hold
+        self._held_until = 0.0
+        self._windows = {action: Window(MAX_BLOBS if action in _BLOB_ACTIONS else MAX_REQUESTS) for action in Action}
+
+    @asynccontextmanager
+    async def slot(self, action: Action, priority: int = 0) -> AsyncIterator[None]:
+        """Wait until the registry is not held and its window has a place."""
+        async with self._windows[action].slot(priority):
+            while (pause := self._held_until - self._clock()) > 0:
+                await asyncio.sleep(pause)
+            yield
+
+    def observe(self, action: Action, outcome: Outcome) -> None:
+        """Learn from how a request went."""
+        now = self._clock()
+        window = self._windows[action]
+        if outcome.status is None or outcome.status in _OVERLOADED:
+            window.narrow(now - outcome.elapsed_s, now)
+        elif outcome.status < _TOO_MANY:
+            window.widen()
+        pause = _pause_s(outcome)
+        if pause:
+            self.hold(pause)
+            self._on_hold(pause)
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing to the registry for so long; a longer hold stays."""
+        self._held_until = max(self._held_until, self._clock() + min(seconds, MAX_RETRY_AFTER_S))
+
+    def window_size(self, action: Action) -> float:
+        """Return how many such requests are let through at once."""
+        return self._windows[action].size
+
+
+def _pause_s(outcome: Outcome) -> float | None:
+    if outcome.status in _OVERLOADED and outcome.retry_after:
+        return outcome.retry_after
+    return _until_refill_s(outcome.rate_limit) if outcome.rate_limit else None
+
+
+def _until_refill_s(limit: RateLimit) -> float | None:
+    """Return a pause for a quota that is used up: until about one more request fits into its window."""
+    if limit.remaining > 0 or not limit.window_s:
+        return None
+    return limit.window_s / limit.limit if limit.limit else MAX_RETRY_AFTER_S
