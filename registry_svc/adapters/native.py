@@ -1,0 +1,149 @@
+"""The adapter for any registry that speaks the distribution specification; others are made of the same parts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from oci_client.answers import registry_error
+from oci_client.auth import Authorization, AuthorizationKind, Credential, Scope
+from oci_client.challenge_authorizer import ChallengeAuthorizer
+from oci_client.client import RegistryClient
+from oci_client.errors import Denied, NotFound, RegistryError, Unauthorized, UnexpectedAnswer, Unsupported
+from oci_client.http import HttpClient, TlsOptions
+from oci_client.media_types import essence
+from registry_svc.adapters.base import (
+    NO_ACCESS,
+    Access,
+    AccessKind,
+    AdapterType,
+    Info,
+    Listing,
+    RepositoryFailure,
+    RepositoryScope,
+)
+from registry_svc.adapters.border import registry_errors
+from registry_svc.adapters.listing import RepositoryLister
+from registry_svc.adapters.retries import Retries, Sleep
+from registry_svc.adapters.tag_deletion import TagDeletion
+from registry_svc.domain.errors import CatalogUnsupported, RegistryCredentialRejected
+from registry_svc.domain.registry import Endpoint
+from replication.filters import Selection
+
+CONNECT_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 30.0  # lists and pings; a registry that needs longer for a page does not answer
+
+_PROBED_TAG: Final = "latest"  # whether it exists does not matter
+_NO_SCOPES: Final[frozenset[Scope]] = frozenset()
+
+
+class NativeAdapter:
+    """Speaks to one registry by `oci_client`."""
+
+    def __init__(self, endpoint: Endpoint, *, sleep: Sleep = asyncio.sleep) -> None:
+        self._endpoint = endpoint
+        self._sleep = sleep
+        tls = TlsOptions(insecure=endpoint.insecure, ca_certificate=endpoint.ca_certificate or None)
+        with registry_errors(endpoint):
+            self._http = HttpClient(tls, connect_timeout_s=CONNECT_TIMEOUT_S, read_timeout_s=READ_TIMEOUT_S)
+        self._authorizer = ChallengeAuthorizer(self._http, endpoint.url, _credential(endpoint))
+        self._client = RegistryClient(endpoint.url, http=self._http, authorizer=self._authorizer)
+        self._challenge_is_known = False
+
+    def info(self) -> Info:
+        return Info(description="A registry that speaks the OCI distribution specification.")
+
+    async def health_check(self) -> None:
+        with registry_errors(self._endpoint):
+            try:
+                await self._ping()
+            except (Unauthorized, Denied):
+                # Without a credential that is how a registry speaks which wants one for everything.
+                if self._endpoint.credential is not None:
+                    raise
+
+    async def list_artifacts(self, selection: Selection) -> AsyncIterator[Listing]:
+        lister = RepositoryLister(self._client, selection, Retries(self._sleep))
+        with registry_errors(self._endpoint):
+            try:
+                async with aclosing(lister.batches()) as batches:
+                    async for batch in batches:
+                        yield batch
+            except (NotFound, Unsupported) as error:
+                raise CatalogUnsupported(registry=self._endpoint.registry) from error
+            except (Unauthorized, Denied) as error:
+                # A wrong credential, or a good one that does not open the catalog: the check tells them apart.
+                await self.health_check()
+                raise CatalogUnsupported(registry=self._endpoint.registry) from error
+
+    async def prepare(self, repositories: Sequence[str]) -> Sequence[RepositoryFailure]:  # noqa: ARG002 - an Adapter
+        """Returns nothing: by the specification a repository begins with the first push into it."""
+        return ()
+
+    async def delete_tag(self, repository: str, tag: str) -> None:
+        with registry_errors(self._endpoint):
+            await TagDeletion(self._client, repository, tag, Retries(self._sleep)).run()
+
+    async def issue_access(self, scopes: Sequence[RepositoryScope], *, rejected: str = "") -> Access:
+        if not scopes:
+            return NO_ACCESS
+        wanted = frozenset(Scope(name=each.repository, actions=frozenset(each.actions)) for each in scopes)
+        with registry_errors(self._endpoint):
+            access = _access(await self._issue(wanted, scopes[0].repository, rejected or None))
+        if rejected and access.authorization == rejected:
+            # A password: there is no other to hand out.
+            raise RegistryCredentialRejected(url=self._endpoint.url)
+        return access
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def _issue(self, wanted: frozenset[Scope], repository: str, rejected: str | None) -> Authorization | None:
+        authorization = await self._authorizer.issue(wanted, rejected=rejected)
+        if authorization is None and not self._challenge_is_known:
+            # Some let everybody see /v2/ and challenge at the repository: ask there, once, and let it be learned.
+            with suppress(RegistryError):
+                await self._client.head_manifest(repository, _PROBED_TAG)
+            self._challenge_is_known = True
+            authorization = await self._authorizer.issue(wanted, rejected=rejected)
+        return authorization
+
+    async def _ping(self) -> None:
+        url = f"{self._endpoint.url}/v2/"
+        authorization = await self._authorizer.issue(_NO_SCOPES)
+        headers = {"Authorization": authorization.value} if authorization else {}
+        answer = await self._http.request("GET", url, headers=headers)
+        if answer.status >= 400:
+            raise registry_error("GET", url, answer.status, answer.headers, answer.body)
+        # Web servers and login pages answer anything with a page.
+        if answer.status != 200 or essence(answer.headers.get("content-type")) == "text/html":
+            raise UnexpectedAnswer(f"GET {url}: {answer.status} with something that is not a registry's answer")
+
+
+def _credential(endpoint: Endpoint) -> Credential | None:
+    if endpoint.credential is None:
+        return None
+    return Credential(username=endpoint.credential.username, password=endpoint.credential.password.reveal())
+
+
+def _access(authorization: Authorization | None) -> Access:
+    if authorization is None:
+        return NO_ACCESS
+    kind = AccessKind.BASIC if authorization.kind is AuthorizationKind.BASIC else AccessKind.BEARER
+    expires_at = authorization.expires_at
+    return Access(
+        kind=kind,
+        authorization=authorization.value,
+        expire_time=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
+    )
+
+
+DOCKER_REGISTRY: Final = AdapterType(
+    type="docker-registry",
+    description="Any registry that speaks the OCI distribution specification, such as distribution or zot.",
+    url_pattern="https://registry.example.com[:port][/path]",
+    open=NativeAdapter,
+    username_hint="User name, or the name of a robot or token.",
+    password_hint="Password or token.",  # noqa: S106 - a hint, not a password
+)
