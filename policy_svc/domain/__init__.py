@@ -1,0 +1,1 @@
+"""What a policy is and what makes one sound."""

@@ -1,0 +1,45 @@
+"""Speaks protobuf for the policy service."""
+# ruff: noqa: ARG002  (gRPC passes a context to every method)
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+
+from policy_svc import convert
+from policy_svc.service import PolicyService
+from service_kit.errors import FieldViolation, InvalidRequest
+from service_kit.paging import page_size
+from transship.policy.v1 import policy_pb2 as pb
+from transship.policy.v1.policy_pb2_grpc import PolicyServiceServicer
+
+_Context = grpc.aio.ServicerContext[object, object]
+
+
+class PolicyServicer(PolicyServiceServicer):
+    def __init__(self, policies: PolicyService) -> None:
+        self._policies = policies
+
+    async def CreatePolicy(self, request: pb.CreatePolicyRequest, context: _Context) -> pb.Policy:
+        spec = convert.spec_from_pb(request.policy)
+        if request.validate_only:
+            checked = await self._policies.check(request.policy_id, spec)
+            return convert.spec_to_pb(checked, name=f"policies/{request.policy_id}" if request.policy_id else "")
+        if not request.policy_id:
+            raise InvalidRequest(violations=[FieldViolation("policy_id", "is needed to store the policy", "required")])
+        return convert.policy_to_pb(await self._policies.create(request.policy_id, spec))
+
+    async def GetPolicy(self, request: pb.GetPolicyRequest, context: _Context) -> pb.Policy:
+        return convert.policy_to_pb(await self._policies.get(convert.key_from_name(request.name)))
+
+    async def ListPolicies(self, request: pb.ListPoliciesRequest, context: _Context) -> pb.ListPoliciesResponse:
+        size = page_size(request.page_size)
+        after = convert.cursor_from_pb(request)
+        found = await self._policies.page(after=after, limit=size + 1, registry=request.registry or None)
+        return convert.page_to_pb(found, size=size, registry=request.registry)
+
+    async def UpdatePolicy(self, request: pb.UpdatePolicyRequest, context: _Context) -> pb.Policy:
+        key, change = convert.update_from_pb(request)
+        return convert.policy_to_pb(await self._policies.update(key, etag=request.policy.etag, change=change))
+
+    async def DeletePolicy(self, request: pb.DeletePolicyRequest, context: _Context) -> Empty:
+        await self._policies.delete(convert.key_from_name(request.name))
+        return Empty()

@@ -1,0 +1,110 @@
+"""What every policy store does."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
+from policy_svc.domain.policy import Destination
+from policy_svc.postgres import PostgresPolicyStore
+from policy_svc.store import PolicyStore
+from replication.filters import Action, Dimension
+from service_kit.database import open_pool
+from tests.policies import NOW, MemoryPolicyStore, a_policy, a_rule, a_spec
+from tests.postgres import Database
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[PolicyStore]:
+    if request.param == "memory":
+        yield MemoryPolicyStore()
+        return
+    async with open_pool(await database("policy_svc"), schema="policy") as pool:
+        yield PostgresPolicyStore(pool)
+
+
+async def test_a_policy_comes_back_as_it_was(store: PolicyStore) -> None:
+    spec = a_spec(
+        Destination(registry="registries/backup", namespace="mirror"),
+        Destination(registry="registries/third", repository="web/nginx"),
+        filters=[a_rule("library/{nginx,réd\\*}"), a_rule("v1.?", Dimension.TAG, Action.EXCLUDE)],
+        description="Überall",
+    )
+    policy = a_policy(spec=replace(spec, override=True, disabled=True))
+    await store.add(policy)
+
+    assert await store.get("nightly") == policy
+    assert await store.get(policy.uid) == policy
+
+
+async def test_an_id_is_given_once(store: PolicyStore) -> None:
+    await store.add(a_policy(uid="one"))
+
+    with pytest.raises(PolicyAlreadyExists) as caught:
+        await store.add(a_policy(uid="two"))
+
+    assert caught.value.metadata == {"policy": "policies/nightly"}
+
+
+async def test_an_unknown_policy_is_not_found(store: PolicyStore) -> None:
+    with pytest.raises(PolicyNotFound) as caught:
+        await store.get("nobody")
+    with pytest.raises(PolicyNotFound):
+        await store.delete("nobody")
+
+    assert caught.value.metadata == {"policy": "policies/nobody"}
+
+
+async def test_an_id_that_is_the_uid_of_another_hides_nothing(store: PolicyStore) -> None:
+    await store.add(a_policy("first", uid="one"))
+    await store.add(a_policy("one", uid="two"))
+
+    assert (await store.get("one")).id == "first"
+    await store.delete("one")
+    assert (await store.get("one")).uid == "two"
+
+
+async def test_pages_follow_the_bytes_of_the_ids(store: PolicyStore) -> None:
+    for policy_id in ("b", "a-1", "a", "a.1", "a_1", "a1"):
+        await store.add(a_policy(policy_id))
+
+    first = await store.page(after="", limit=4)
+    second = await store.page(after=first[-1].id, limit=4)
+
+    assert [each.id for each in first + second] == ["a", "a-1", "a.1", "a1", "a_1", "b"]
+
+
+async def test_policies_of_a_registry_are_those_that_read_or_write_it(store: PolicyStore) -> None:
+    await store.add(a_policy("a", spec=a_spec(source="registries/x")))
+    await store.add(
+        a_policy("b", spec=a_spec(Destination(registry="registries/y"), Destination(registry="registries/x")))
+    )
+    await store.add(a_policy("c"))
+
+    assert [each.id for each in await store.page(after="", limit=9, registry="registries/x")] == ["a", "b"]
+    assert [each.id for each in await store.page(after="a", limit=9, registry="registries/x")] == ["b"]
+    assert await store.page(after="", limit=9, registry="registries/none") == []
+
+
+async def test_a_replacement_takes_the_place_of_the_revision_before_it(store: PolicyStore) -> None:
+    policy = a_policy()
+    await store.add(policy)
+    changed = policy.changed(a_spec(Destination(registry="registries/new")), NOW + timedelta(seconds=1))
+
+    assert await store.replace(changed) is True
+    assert await store.replace(changed) is False
+    assert await store.get("nightly") == changed
+    assert [each.id for each in await store.page(after="", limit=9, registry="registries/new")] == ["nightly"]
+    assert await store.page(after="", limit=9, registry="registries/backup") == []
+
+
+async def test_a_deleted_policy_is_gone_and_its_id_is_free(store: PolicyStore) -> None:
+    await store.add(a_policy(uid="one"))
+    await store.delete("nightly")
+
+    assert await store.page(after="", limit=9) == []
+    assert await store.replace(a_policy(uid="one").changed(a_spec(), NOW)) is False
+    await store.add(a_policy(uid="two"))
+    assert (await store.get("nightly")).uid == "two"
