@@ -52,6 +52,11 @@ class Subscription:
         if change.urgent:
             self._urgent.set()
 
+    def wake(self) -> None:
+        """Ends the waiting without a change."""
+        self._woken.set()
+        self._urgent.set()
+
     async def wait(self, timeout_s: float) -> None:
         """Returns at the first change, or when the time is over."""
         await _wait(self._woken, timeout_s)

@@ -31,6 +31,10 @@ class JobStore(Protocol):
         """Jobs in one of these states (in any, when there are none), the newest first, without results."""
         ...
 
+    async def existing(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the keys that jobs have."""
+        ...
+
     async def newer(self, known: Mapping[str, int]) -> list[JobStatus]:
         """The statuses of these jobs whose revision is above the known one."""
         ...

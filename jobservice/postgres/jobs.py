@@ -104,6 +104,11 @@ class PostgresJobStore:
             await cursor.execute(_SELECT_PAGE, page)
             return await cursor.fetchall()
 
+    async def existing(self, keys: Sequence[str]) -> frozenset[str]:
+        async with self._pool.connection() as connection, connection.cursor(row_factory=scalar_row) as cursor:
+            await cursor.execute("SELECT key FROM jobs WHERE key = ANY(%s)", (list(keys),))
+            return frozenset(await cursor.fetchall())
+
     async def newer(self, known: Mapping[str, int]) -> list[JobStatus]:
         given = {"keys": list(known), "revisions": list(known.values())}
         async with (

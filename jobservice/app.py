@@ -1,0 +1,88 @@
+"""Wires the job service: one process serves JobService and works."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from contextlib import AsyncExitStack
+
+from jobservice.changes import CHANNEL, Changes
+from jobservice.config import JobConfig
+from jobservice.delete import DeleteHandler
+from jobservice.feeder import Feeder
+from jobservice.gateways import RegistryGateway
+from jobservice.postgres.jobs import PostgresJobStore
+from jobservice.postgres.runs import PostgresRunStore
+from jobservice.procrastinate_queue import ProcrastinateQueue
+from jobservice.reaper import Reaper
+from jobservice.runner import Handlers, Runner
+from jobservice.servicer import JobServicer
+from jobservice.supervise import supervise
+from jobservice.transfer import DeleteWork
+from jobservice.worker import Worker
+from service_kit.channel import open_channel
+from service_kit.clock import SystemClock
+from service_kit.database import listen, open_pool, session_conninfo
+from service_kit.server import GrpcServer
+from transship.job.v1 import job_pb2_grpc
+
+SCHEMA = "job"
+SERVICE_NAME = "transship.job.v1.JobService"
+
+
+class JobServer(GrpcServer):
+    """Drains its worker together with its calls: jobs are given back at once, and streams still tell of it."""
+
+    def __init__(self, config: JobConfig, worker: Worker) -> None:
+        super().__init__(config.listen, config.server_tls())
+        self._worker = worker
+
+    async def drain(self, grace_s: float) -> None:
+        await asyncio.gather(self._worker.drain(), super().drain(grace_s))
+
+
+async def build(config: JobConfig, stack: AsyncExitStack) -> GrpcServer:
+    """The service as it runs in production."""
+    channel = await stack.enter_async_context(open_channel(config.registry_target, config.client_tls()))
+    registries = RegistryGateway(channel)
+    return await build_with(config, stack, {DeleteWork: DeleteHandler(registries)})
+
+
+async def build_with(config: JobConfig, stack: AsyncExitStack, handlers: Handlers) -> JobServer:
+    """The service with these handlers, by the class of the work that they do."""
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of each entry, as we do of each job
+    conninfo = config.database_url.get_secret_value()
+    pool = await stack.enter_async_context(open_pool(conninfo, schema=SCHEMA, max_size=config.database_pool_size))
+    queue = await stack.enter_async_context(ProcrastinateQueue.opened(conninfo, slots=config.workers))
+
+    changes = Changes()
+    notifications = session_conninfo(conninfo, schema=SCHEMA)
+    listening = asyncio.create_task(supervise("listener", lambda: changes.follow(listen(notifications, CHANNEL))))
+    stack.callback(listening.cancel)
+
+    feeder = Feeder(pool, queue, slots=config.workers)
+    runs = PostgresRunStore(pool)
+    runner = Runner(
+        runs,
+        handlers,
+        changes,
+        SystemClock(),
+        worker=_worker_name(),
+        slots=config.workers,
+        on_slot_free=feeder.wake,
+    )
+    reaper = Reaper(runs, queue, on_returned=feeder.wake)
+    worker = await stack.enter_async_context(Worker.working(queue, feeder, runner, reaper))
+
+    server = JobServer(config, worker)
+    servicer = JobServicer(PostgresJobStore(pool), changes, on_submitted=feeder.wake)
+    server.add(job_pb2_grpc.add_JobServiceServicer_to_server, servicer, SERVICE_NAME)
+    return server
+
+
+def _worker_name() -> str:
+    """Tells in the table where a job runs; unique, because process ids come again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

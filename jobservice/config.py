@@ -1,0 +1,15 @@
+"""What the job service is told by its environment, `TRANSSHIP_JOB_*`."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from service_kit.config import ServiceConfig
+
+
+class JobConfig(ServiceConfig):
+    """Settings of one jobservice process."""
+
+    model_config = SettingsConfigDict(env_prefix="TRANSSHIP_JOB_")
+
+    registry_target: str = Field(description="Address of registry_svc, host:port.")
+    workers: int = Field(8, ge=1, le=1000, description="Jobs that run at once in this process.")

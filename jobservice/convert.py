@@ -1,0 +1,199 @@
+"""Between protobuf and our values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from jobservice.delegate import Answer, Changed, Follow, Message, Stop, Submit, Submitted, Unknown
+from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry, Work
+from jobservice.errors import JobKeyReused
+from jobservice.store import Cursor
+from jobservice.transfer import ArtifactReference, DeleteWork, Failure, ReferenceResult, ReplicateWork
+from service_kit.errors import InvalidPageToken
+from service_kit.paging import PageToken
+from transship.job.v1 import job_pb2 as pb
+from transship.type.v1 import artifact_pb2, transfer_pb2
+
+MAX_BATCH_BYTES: Final = 1024 * 1024  # of statuses in a message; gRPC refuses 4 MiB
+MAX_PAGE_BYTES: Final = 3 * 1024 * 1024  # a page may hold fewer than was asked for
+
+_NAME_PREFIX: Final = "jobs/"
+
+
+def key_from_name(name: str) -> str:
+    return name.removeprefix(_NAME_PREFIX)
+
+
+def states_from_pb(states: Iterable[pb.Job.State]) -> frozenset[JobState]:
+    return frozenset(JobState(pb.Job.State.Name(state).removeprefix("STATE_").lower()) for state in states)
+
+
+def cursor_from_token(token: PageToken | None) -> Cursor | None:
+    match token and token.cursor:
+        case None:
+            return None
+        case [str(time), str(key)]:
+            return datetime.fromisoformat(time), key
+        case _:
+            raise InvalidPageToken
+
+
+def token_after(job: Job) -> PageToken:
+    return PageToken((job.create_time.astimezone(UTC).isoformat(), job.spec.key))
+
+
+def message_from_pb(request: pb.DelegateRequest) -> Message:
+    match request.WhichOneof("kind"):
+        case "submit":
+            return Submit([spec_from_pb(spec) for spec in request.submit.jobs])
+        case "follow":
+            return Follow(list(request.follow.keys))
+        case _:  # the rules of the proto demand one of the three
+            return Stop(list(request.stop.keys))
+
+
+def spec_from_pb(spec: pb.JobSpec) -> JobSpec:
+    return JobSpec(key=spec.key, fairness_group=spec.fairness_group, work=_work_from_pb(spec))
+
+
+def _work_from_pb(spec: pb.JobSpec) -> Work:
+    if spec.HasField("delete"):
+        delete = spec.delete
+        return DeleteWork(registry=delete.registry, repository=delete.repository, tags=tuple(delete.tags))
+    replicate = spec.replicate
+    return ReplicateWork(
+        source_registry=replicate.source_registry,
+        source_repository=replicate.source_repository,
+        destination_registry=replicate.destination_registry,
+        destination_repository=replicate.destination_repository,
+        references=tuple(ArtifactReference(tag=each.tag, digest=each.digest) for each in replicate.references),
+        override=replicate.override,
+    )
+
+
+def answer_to_pb(answer: Answer) -> Iterator[pb.DelegateResponse]:
+    """One answer may need several messages."""
+    match answer:
+        case Submitted():
+            if answer.accepted:
+                yield pb.DelegateResponse(accepted=pb.JobsAccepted(keys=answer.accepted))
+            for key in answer.rejected:
+                yield pb.DelegateResponse(rejected=pb.JobRejected(key=key, failure=_key_reused(key)))
+        case Changed():
+            for statuses in _batches(map(status_to_pb, answer.statuses)):
+                yield pb.DelegateResponse(changed=pb.JobsChanged(statuses=statuses))
+        case Unknown():
+            yield pb.DelegateResponse(unknown=pb.JobsUnknown(keys=answer.keys))
+        case _:
+            assert_never(answer)
+
+
+def status_to_pb(status: JobStatus) -> pb.JobStatus:
+    return pb.JobStatus(
+        key=status.key,
+        revision=status.revision,
+        state=f"STATE_{status.state.name}",
+        stop_requested=status.stop_requested,
+        attempt=status.attempt,
+        progress=transfer_pb2.TransferProgress(**status.progress),
+        failure=_failure_to_pb(status.failure),
+        results=map(_result_to_pb, status.results),
+        start_time=status.start_time,
+        end_time=status.end_time,
+        next_attempt_time=status.next_attempt_time,
+    )
+
+
+def job_to_pb(job: Job) -> pb.Job:
+    return pb.Job(
+        name=f"{_NAME_PREFIX}{job.spec.key}",
+        spec=_spec_to_pb(job.spec),
+        status=status_to_pb(job.status),
+        create_time=job.create_time,
+    )
+
+
+def page_to_pb(jobs: Iterable[Job]) -> list[pb.Job]:
+    """The first of the jobs, as many as fit into a message."""
+    page: list[pb.Job] = []
+    room = MAX_PAGE_BYTES
+    for job in map(job_to_pb, jobs):
+        room -= job.ByteSize()
+        if page and room < 0:
+            break
+        page.append(job)
+    return page
+
+
+def entry_to_pb(entry: LogEntry) -> transfer_pb2.LogEntry:
+    return transfer_pb2.LogEntry(
+        sequence=entry.sequence,
+        write_time=entry.line.write_time,
+        severity=f"SEVERITY_{entry.line.severity.name}",
+        message=entry.line.message,
+        fields=entry.line.fields,
+    )
+
+
+def _spec_to_pb(spec: JobSpec) -> pb.JobSpec:
+    match spec.work:
+        case ReplicateWork() as work:
+            replicate = pb.ReplicateWork(
+                source_registry=work.source_registry,
+                source_repository=work.source_repository,
+                destination_registry=work.destination_registry,
+                destination_repository=work.destination_repository,
+                references=map(_reference_to_pb, work.references),
+                override=work.override,
+            )
+            return pb.JobSpec(key=spec.key, fairness_group=spec.fairness_group, replicate=replicate)
+        case DeleteWork() as work:
+            delete = pb.DeleteWork(registry=work.registry, repository=work.repository, tags=work.tags)
+            return pb.JobSpec(key=spec.key, fairness_group=spec.fairness_group, delete=delete)
+    assert_never(spec.work)
+
+
+def _reference_to_pb(reference: ArtifactReference) -> artifact_pb2.ArtifactReference:
+    return artifact_pb2.ArtifactReference(tag=reference.tag, digest=reference.digest)
+
+
+def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:
+    return transfer_pb2.ReferenceResult(
+        tag=result.reference.tag,
+        digest=result.reference.digest,
+        outcome=f"OUTCOME_{result.outcome.name}",
+        failure=_failure_to_pb(result.failure),
+    )
+
+
+def _failure_to_pb(failure: Failure | None) -> transfer_pb2.Failure | None:
+    if failure is None:
+        return None
+    return transfer_pb2.Failure(
+        reason=failure.reason,
+        message=failure.message,
+        side=f"SIDE_{failure.side.name}" if failure.side else None,
+        registry_code=failure.registry_code,
+        http_status=failure.http_status,
+        metadata=failure.metadata,
+    )
+
+
+def _key_reused(key: str) -> transfer_pb2.Failure:
+    error = JobKeyReused(job=f"{_NAME_PREFIX}{key}")
+    return transfer_pb2.Failure(reason=error.reason, message=error.message, metadata=error.metadata)
+
+
+def _batches(statuses: Iterable[pb.JobStatus]) -> Iterator[list[pb.JobStatus]]:
+    batch: list[pb.JobStatus] = []
+    size = 0
+    for status in statuses:
+        size += status.ByteSize()
+        if batch and size > MAX_BATCH_BYTES:
+            yield batch
+            batch, size = [], status.ByteSize()
+        batch.append(status)
+    if batch:
+        yield batch

@@ -1,0 +1,33 @@
+"""The port to the queue, which hands the next jobs to workers on any number of machines.
+
+It holds a short window of keys; the table of jobs holds the backlog and the truth. A queue may give a key twice or
+forget one: the claim of the table decides, and the reaper puts forgotten keys back.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import psycopg
+
+Start = Callable[[str], Awaitable[None]]
+
+
+class Queue(Protocol):
+    async def enqueue(self, keys: Sequence[str], connection: psycopg.AsyncConnection[Any]) -> None:
+        """Puts keys in, as part of the connection's transaction."""
+        ...
+
+    async def run(self, start: Start) -> None:
+        """Awaits `start` for each key, for as many at once as there are slots, until the cancellation.
+
+        A cancelled `start` lets go of the queue; the run that it began goes on. Raises when the database is gone.
+        """
+        ...
+
+    async def holds(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the keys that are in the queue."""
+        ...
+
+    async def sweep(self) -> int:
+        """Removes what vanished workers left behind; gives how much that was."""
+        ...

@@ -1,0 +1,230 @@
+"""Runs jobs: claims, lets a handler work, writes signs of life, and ends each run as its attempt ended."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import StrEnum
+from typing import Final, assert_never
+
+import psycopg
+import structlog
+
+from jobservice.changes import Changes
+from jobservice.domain import JobState
+from jobservice.handlers import Handler, JobContext, JobLog
+from jobservice.retry import conclude, conclude_crash
+from jobservice.store import Beat, Claim, Finish, RunStore
+from jobservice.transfer import Progress, ReferenceResult
+from service_kit.clock import Clock
+
+HEARTBEAT_INTERVAL_S: Final = 3.0
+SAMPLE_INTERVAL_S: Final = 0.2  # progress is told at most five times a second, by one statement for all runs
+
+_REWRITE_S: Final = 1.0  # between attempts to write an end down while the database is away
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+Handlers = Mapping[type[object], Handler]  # by the class of the work
+
+
+class Interrupt(StrEnum):
+    """Why a handler was cancelled."""
+
+    STOP = "stop"  # somebody asked for it
+    DRAIN = "drain"  # this worker goes down; another one takes the job
+    LOST = "lost"  # a later attempt is under way: write nothing
+
+
+class Run:
+    """One attempt under way."""
+
+    def __init__(self, claim: Claim, handler: Handler, clock: Clock) -> None:
+        self.claim = claim
+        self.log = JobLog(clock.now)
+        self.interrupted: Interrupt | None = None
+        self._progress = Progress()
+        self._told = self._progress.as_dict()
+        self._beat_at = asyncio.get_running_loop().time()
+        self.task = asyncio.ensure_future(_begin(handler, self._context()))
+
+    def interrupt(self, why: Interrupt) -> None:
+        """Cancels the handler; the first reason stays."""
+        if self.interrupted is None:
+            self.interrupted = why
+            self.task.cancel()
+
+    def note_fault(self, error: BaseException) -> None:
+        """For the reader of the job's log; the traceback is in that of the service."""
+        self.log.error("the attempt ended in a fault", error=type(error).__name__)
+
+    def has_news(self) -> bool:
+        """Whether there is something to write: progress, lines, or that it lives."""
+        overdue = asyncio.get_running_loop().time() - self._beat_at >= HEARTBEAT_INTERVAL_S
+        return overdue or bool(self.log) or self._progress.as_dict() != self._told
+
+    def take_beat(self) -> Beat:
+        """What has happened since the last beat."""
+        progress = self._progress.as_dict()
+        changed = progress != self._told
+        self._told = progress
+        self._beat_at = asyncio.get_running_loop().time()
+        return Beat(
+            key=self.claim.key,
+            attempt=self.claim.attempt,
+            progress=progress if changed else None,
+            lines=self.log.take(),
+        )
+
+    def put_back(self, beat: Beat) -> None:
+        """The beat could not be written: the next one tells it again."""
+        self.log.put_back(beat.lines)
+        self._told = {}
+
+    def _context(self) -> JobContext:
+        return JobContext(
+            key=self.claim.key,
+            attempt=self.claim.attempt,
+            work=self.claim.work,
+            progress=self._progress,
+            log=self.log,
+        )
+
+
+class Runner:
+    """All runs of this process, as many at once as there are slots."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        handlers: Handlers,
+        changes: Changes,
+        clock: Clock,
+        *,
+        worker: str,
+        slots: int,
+        on_slot_free: Callable[[], None],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._handlers = handlers
+        self._changes = changes
+        self._clock = clock
+        self._worker = worker
+        self._slots = asyncio.Semaphore(slots)
+        self._on_slot_free = on_slot_free
+        self._jitter = jitter
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    async def start(self, key: str) -> None:
+        """Runs a job to its end. When the caller is cancelled, the run goes on without it."""
+        task = asyncio.create_task(self._run_in_slot(key), name=f"run {key}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Interrupts all runs, gives their jobs back, and takes no more. Signs of life must go on meanwhile."""
+        self._draining = True
+        for run in self._runs.values():
+            run.interrupt(Interrupt.DRAIN)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def sample(self) -> None:
+        """Writes signs of life for ever; a stop request wakes it."""
+        with self._changes.subscribed(self._runs) as news:
+            while True:
+                await news.wait_urgent(SAMPLE_INTERVAL_S)
+                await self._beat(news.take())
+
+    async def _beat(self, asked: Collection[str]) -> None:
+        runs = [run for key, run in self._runs.items() if key in asked or run.has_news()]
+        if not runs:
+            return
+        beats = [run.take_beat() for run in runs]
+        try:
+            held = await self._store.beat(beats)
+        except BaseException:
+            for run, beat in zip(runs, beats, strict=True):
+                run.put_back(beat)
+            raise
+        for run in runs:
+            if run.claim.key not in held:
+                run.interrupt(Interrupt.LOST)
+            elif held[run.claim.key]:
+                run.interrupt(Interrupt.STOP)
+
+    async def _run_in_slot(self, key: str) -> None:
+        async with self._slots:
+            if self._draining:
+                await self._store.unqueue([key])
+                return
+            claim = await self._store.claim(key, worker=self._worker)
+            if claim is not None:
+                await self._run(claim)
+        self._on_slot_free()
+
+    async def _run(self, claim: Claim) -> None:
+        if (older := self._runs.get(claim.key)) is not None:
+            older.interrupt(Interrupt.LOST)
+            await asyncio.wait([older.task])
+        run = Run(claim, self._handlers[type(claim.work)], self._clock)
+        self._runs[claim.key] = run
+        if self._draining:
+            run.interrupt(Interrupt.DRAIN)
+        try:
+            finish = await self._carried_out(run)
+            if finish is not None:
+                await self._write_down(run, finish)
+        finally:
+            if self._runs.get(claim.key) is run:
+                del self._runs[claim.key]
+
+    async def _carried_out(self, run: Run) -> Finish | None:
+        """How the job goes on after the attempt; None when that is not ours to say any more."""
+        try:
+            results = await run.task
+        except (Exception, asyncio.CancelledError) as error:
+            if run.interrupted is not None:
+                return _finish_interrupted(run.interrupted)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            log.exception("handler failed", job=run.claim.key, attempt=run.claim.attempt)
+            run.note_fault(error)
+            return conclude_crash(failed_attempts=run.claim.failed_attempts, jitter=self._jitter)
+        if run.interrupted is Interrupt.LOST:
+            return None
+        return conclude(results, failed_attempts=run.claim.failed_attempts, jitter=self._jitter)
+
+    async def _write_down(self, run: Run, finish: Finish) -> None:
+        """Until it is written or the job was lost: an end that is known must not wait for the reaper."""
+        while True:
+            beat = run.take_beat()
+            try:
+                held = await self._store.finish(beat, finish)
+            except psycopg.OperationalError as error:
+                run.put_back(beat)
+                log.warning("end of a job not written", job=beat.key, error=str(error), retry_s=_REWRITE_S)
+                await asyncio.sleep(_REWRITE_S)
+            else:
+                log.info("attempt ended", job=beat.key, attempt=beat.attempt, state=finish.state, held=held)
+                return
+
+
+async def _begin(handler: Handler, context: JobContext) -> Sequence[ReferenceResult]:
+    return await handler.run(context)
+
+
+def _finish_interrupted(why: Interrupt) -> Finish | None:
+    match why:
+        case Interrupt.STOP:
+            return Finish(state=JobState.STOPPED)
+        case Interrupt.DRAIN:
+            return Finish(state=JobState.PENDING)
+        case Interrupt.LOST:
+            return None
+    assert_never(why)
