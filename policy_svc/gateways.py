@@ -9,7 +9,7 @@ from replication.filters import Dimension
 from service_kit.errors import ServiceError
 from service_kit.status import remote_errors
 from transship.registry.v1 import registry_pb2 as pb
-from transship.registry.v1.registry_pb2_grpc import RegistryServiceAsyncStub, RegistryServiceStub
+from transship.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from transship.type.v1.filter_pb2 import Filter
 
 CALL_TIMEOUT_S: Final = 10.0  # reads of one row; who waits longer waits for a service that is not well
@@ -19,7 +19,7 @@ _DIMENSIONS: Final = {Filter.DIMENSION_NAME: Dimension.NAME, Filter.DIMENSION_TA
 
 class GrpcRegistryGateway:
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._registries: RegistryServiceAsyncStub = RegistryServiceStub(channel)
+        self._registries = RegistryServiceStub(channel)
 
     async def find(self, name: str) -> str | None:
         try:

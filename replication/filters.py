@@ -54,6 +54,7 @@ class _Rules:
 class Selection:
     """The compiled rules of a policy."""
 
+    rules: tuple[FilterRule, ...]
     _names: _Rules
     _tags: _Rules
 
@@ -64,7 +65,7 @@ class Selection:
         Raises:
             GlobInvalid: a pattern breaks the grammar.
         """
-        return cls(_Rules.compile(rules, Dimension.NAME), _Rules.compile(rules, Dimension.TAG))
+        return cls(tuple(rules), _Rules.compile(rules, Dimension.NAME), _Rules.compile(rules, Dimension.TAG))
 
     def repository_passes(self, name: str) -> bool:
         return self._names.passes(name)
@@ -74,14 +75,23 @@ class Selection:
         return self._tags.passes(tag)
 
     def literal_repositories(self) -> list[str] | None:
-        """The repositories that pass, when the rules name each of them; None when the registry has to be listed.
+        """The repositories that pass, when the rules name each of them; None when the registry has to be listed."""
+        return literal_repositories(self.rules)
 
-        Names that no registry can have are left out, as they would be if it were listed.
-        """
-        names: dict[str, None] = {}
-        for action, glob in self._names.globs:
-            texts = literals(glob.pattern)
-            if action is Action.EXCLUDE or texts is None:
-                return None
-            names.update(dict.fromkeys(filter(is_repository_name, texts)))
-        return list(names) if self._names.globs and len(names) <= MAX_LITERALS else None
+
+def literal_repositories(rules: Iterable[FilterRule]) -> list[str] | None:
+    """As Selection.literal_repositories, without compiling the rules.
+
+    Names that no registry can have are left out, as they would be if it were listed.
+
+    Raises:
+        GlobInvalid: a pattern breaks the grammar.
+    """
+    name_rules = [rule for rule in rules if rule.dimension is Dimension.NAME]
+    names: dict[str, None] = {}
+    for rule in name_rules:
+        texts = literals(rule.glob)
+        if rule.action is Action.EXCLUDE or texts is None:
+            return None
+        names.update(dict.fromkeys(filter(is_repository_name, texts)))
+    return list(names) if name_rules and len(names) <= MAX_LITERALS else None

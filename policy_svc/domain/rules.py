@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from policy_svc.domain.policy import Destination, PolicySpec
-from replication.filters import Dimension, Selection
+from replication.filters import Dimension, literal_repositories
 from replication.glob import GlobInvalid, literals
 from replication.mapping import MappingInvalid, map_repository
 from service_kit.errors import FieldViolation, InvalidRequest
@@ -17,7 +17,7 @@ def check_texts(spec: PolicySpec) -> None:
 
 def check_destinations(spec: PolicySpec) -> None:
     """Raises InvalidRequest when destinations repeat each other or the source; registries go by their true names."""
-    repositories = Selection.compile(spec.filters).literal_repositories()
+    repositories = literal_repositories(spec.filters)
     violations = [
         violation for index in range(len(spec.destinations)) for violation in _destination(spec, index, repositories)
     ]

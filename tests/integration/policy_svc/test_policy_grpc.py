@@ -1,0 +1,362 @@
+"""The policy service over gRPC, as its callers see it: PostgreSQL below, a small registry service beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from policy_svc.gateways import GrpcRegistryGateway
+from policy_svc.postgres import PostgresPolicyStore
+from policy_svc.service import PolicyService
+from policy_svc.servicer import PolicyServicer
+from service_kit.clock import SystemClock
+from service_kit.database import Pool, open_pool
+from service_kit.errors import DOMAIN, Kind, RemoteError, ServiceError
+from service_kit.paging import PageToken
+from service_kit.status import from_rpc_error
+from service_kit.testing import served
+from tests.postgres import Database
+from transship.policy.v1 import policy_pb2 as pb
+from transship.policy.v1.policy_pb2_grpc import PolicyServiceStub, add_PolicyServiceServicer_to_server
+from transship.registry.v1 import registry_pb2
+from transship.registry.v1.registry_pb2_grpc import RegistryServiceServicer, add_RegistryServiceServicer_to_server
+from transship.type.v1.filter_pb2 import Filter
+
+if TYPE_CHECKING:  # it is in the stubs only
+    from transship.policy.v1.policy_pb2_grpc import PolicyServiceAsyncStub
+
+BACKUP_UID = "0b8f6a52-6f3a-4b0e-9a53-0a3d1c0f6a11"
+_NAMES = {"registries/hub": "hub", "registries/backup": "backup", f"registries/{BACKUP_UID}": "backup"}
+
+
+class Registries(RegistryServiceServicer):
+    """Two registries; the hub cannot be filtered by tag."""
+
+    async def GetRegistry(self, request: registry_pb2.GetRegistryRequest, context: object) -> registry_pb2.Registry:
+        if request.name not in _NAMES:
+            raise RemoteError.of(Kind.NOT_FOUND, reason="REGISTRY_NOT_FOUND", domain=DOMAIN, message="no such registry")
+        return registry_pb2.Registry(name=f"registries/{_NAMES[request.name]}")
+
+    async def GetRegistryInfo(
+        self, request: registry_pb2.GetRegistryInfoRequest, context: object
+    ) -> registry_pb2.RegistryInfo:
+        tag = [] if request.name == "registries/hub" else [Filter.DIMENSION_TAG]
+        return registry_pb2.RegistryInfo(filter_dimensions=[Filter.DIMENSION_NAME, *tag])
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    async with open_pool(await database("policy_svc"), schema="policy") as pool:
+        yield pool
+
+
+@pytest.fixture
+async def stub(pool: Pool) -> AsyncIterator[PolicyServiceAsyncStub]:
+    fake = Registries()  # type: ignore[abstract]  # the other methods answer UNIMPLEMENTED
+    async with served(add_RegistryServiceServicer_to_server, fake) as registries:
+        service = PolicyService(PostgresPolicyStore(pool), GrpcRegistryGateway(registries), SystemClock())
+        async with served(add_PolicyServiceServicer_to_server, PolicyServicer(service)) as channel:
+            yield PolicyServiceStub(channel)
+
+
+class Refusal:
+    """What the caller of a refused call learns."""
+
+    error: ServiceError
+
+    @property
+    def fields(self) -> list[str]:
+        return [each.field for each in self.error.violations]
+
+
+@contextmanager
+def refused(kind: Kind, reason: str) -> Iterator[Refusal]:
+    refusal = Refusal()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        yield refusal
+    refusal.error = from_rpc_error(caught.value)
+    assert (refusal.error.kind, refusal.error.reason) == (kind, reason), refusal.error
+
+
+def a_policy(**fields: object) -> pb.Policy:
+    policy = pb.Policy(source_registry="registries/hub", destinations=[pb.Destination(registry="registries/backup")])
+    changed = pb.Policy(**fields)  # type: ignore[arg-type]  # any fields of it
+    for field, _ in changed.ListFields():
+        policy.ClearField(field.name)
+    policy.MergeFrom(changed)
+    return policy
+
+
+def create(policy: pb.Policy, policy_id: str = "nightly", *, validate_only: bool = False) -> pb.CreatePolicyRequest:
+    return pb.CreatePolicyRequest(policy_id=policy_id, policy=policy, validate_only=validate_only)
+
+
+def update(policy: pb.Policy, *paths: str) -> pb.UpdatePolicyRequest:
+    return pb.UpdatePolicyRequest(policy=policy, update_mask=FieldMask(paths=paths))
+
+
+def a_filter(glob: str, *, exclude: bool = False) -> Filter:
+    action = Filter.ACTION_EXCLUDE if exclude else Filter.ACTION_UNSPECIFIED
+    return Filter(dimension=Filter.DIMENSION_NAME, glob=glob, action=action)
+
+
+async def test_a_created_policy_is_read_by_name_and_by_uid(stub: PolicyServiceAsyncStub) -> None:
+    wanted = a_policy(
+        description="every night",
+        destinations=[pb.Destination(registry=f"registries/{BACKUP_UID}", namespace="mirror")],
+        filters=[a_filter("library/**"), a_filter("library/x*", exclude=True)],
+        override=True,
+    )
+
+    created = await stub.CreatePolicy(create(wanted))
+
+    assert created.name == "policies/nightly"
+    assert created.destinations[0] == pb.Destination(registry="registries/backup", namespace="mirror")
+    assert [each.action for each in created.filters] == [Filter.ACTION_INCLUDE, Filter.ACTION_EXCLUDE]
+    assert created.trigger.WhichOneof("kind") == "manual"
+    assert created.create_time == created.update_time
+    assert await stub.GetPolicy(pb.GetPolicyRequest(name=created.name)) == created
+    assert await stub.GetPolicy(pb.GetPolicyRequest(name=f"policies/{created.uid}")) == created
+
+
+async def test_an_id_is_taken_once(stub: PolicyServiceAsyncStub) -> None:
+    await stub.CreatePolicy(create(a_policy()))
+
+    with refused(Kind.ALREADY_EXISTS, "POLICY_ALREADY_EXISTS") as refusal:
+        await stub.CreatePolicy(create(a_policy()))
+
+    assert refusal.error.metadata == {"policy": "policies/nightly"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (create(a_policy(), ""), "policy_id"),
+        (create(a_policy(), "Nightly"), "policy_id"),
+        (create(a_policy(), "-a"), "policy_id"),
+        (create(a_policy(), "a" * 65), "policy_id"),
+        (pb.CreatePolicyRequest(policy_id="a"), "policy"),
+        (create(a_policy(description="x" * 1001)), "policy.description"),
+        (create(a_policy(description="a\0b")), "policy.description"),
+        (create(a_policy(source_registry="hub")), "policy.source_registry"),
+        (create(pb.Policy(source_registry="registries/hub")), "policy.destinations"),
+        (create(a_policy(destinations=[pb.Destination(registry="x")])), "policy.destinations[0].registry"),
+        (
+            create(a_policy(destinations=[pb.Destination(registry="registries/backup", namespace="Mirror/")])),
+            "policy.destinations[0].namespace",
+        ),
+        (
+            create(a_policy(destinations=[pb.Destination(registry="registries/backup", repository="a/b")])),
+            "policy.destinations[0].repository",
+        ),
+        (create(a_policy(destinations=[pb.Destination(registry="registries/hub")])), "policy.destinations[0].registry"),
+        (create(a_policy(filters=[a_filter("a"), a_filter("[b")])), "policy.filters[1].glob"),
+        (create(a_policy(filters=[a_filter("a" * 1025)])), "policy.filters[0].glob"),
+        (create(a_policy(filters=[Filter(glob="a")])), "policy.filters[0].dimension"),
+        (
+            create(a_policy(filters=[Filter(glob="v1", dimension=Filter.DIMENSION_TAG)])),
+            "policy.filters[0].dimension",
+        ),
+        (create(a_policy(trigger=pb.Trigger())), "policy.trigger.kind"),
+    ],
+)
+async def test_a_bad_policy_is_refused_with_its_field(
+    stub: PolicyServiceAsyncStub, request_: pb.CreatePolicyRequest, field: str
+) -> None:
+    with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await stub.CreatePolicy(request_)
+
+    assert refusal.fields == [field]
+    assert not (await stub.ListPolicies(pb.ListPoliciesRequest())).policies
+
+
+async def test_missing_registries_are_named(stub: PolicyServiceAsyncStub) -> None:
+    policy = a_policy(source_registry="registries/gone")
+    policy.destinations.add(registry="registries/nowhere")
+
+    with refused(Kind.NOT_FOUND, "REGISTRY_NOT_FOUND") as refusal:
+        await stub.CreatePolicy(create(policy))
+
+    assert refusal.fields == ["policy.source_registry", "policy.destinations[1].registry"]
+
+
+async def test_validate_only_fills_in_the_defaults_and_stores_nothing(stub: PolicyServiceAsyncStub) -> None:
+    checked = await stub.CreatePolicy(create(a_policy(filters=[a_filter("a")]), "", validate_only=True))
+
+    assert (checked.name, checked.uid, checked.etag) == ("", "", "")
+    assert checked.trigger.WhichOneof("kind") == "manual"
+    assert checked.filters[0].action == Filter.ACTION_INCLUDE
+    assert not (await stub.ListPolicies(pb.ListPoliciesRequest())).policies
+    with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await stub.CreatePolicy(create(a_policy(filters=[a_filter("{")]), "", validate_only=True))
+    assert refusal.fields == ["policy.filters[0].glob"]
+
+
+async def test_only_masked_fields_change(stub: PolicyServiceAsyncStub) -> None:
+    created = await stub.CreatePolicy(create(a_policy(description="old", override=True)))
+    change = pb.Policy(name=f"policies/{created.uid}", etag=created.etag, description="new", disabled=True)
+
+    updated = await stub.UpdatePolicy(update(change, "disabled", "override"))
+
+    assert (updated.description, updated.disabled, updated.override) == ("old", True, False)
+    assert updated.destinations == created.destinations
+    assert updated.etag != created.etag
+    assert await stub.GetPolicy(pb.GetPolicyRequest(name=created.name)) == updated
+    with refused(Kind.ABORTED, "ETAG_MISMATCH"):
+        await stub.UpdatePolicy(update(change, "description"))
+
+
+async def test_lists_are_replaced_whole(stub: PolicyServiceAsyncStub) -> None:
+    await stub.CreatePolicy(create(a_policy(filters=[a_filter("a"), a_filter("b")])))
+
+    updated = await stub.UpdatePolicy(update(pb.Policy(name="policies/nightly", filters=[a_filter("c")]), "filters"))
+    assert [each.glob for each in updated.filters] == ["c"]
+
+    updated = await stub.UpdatePolicy(update(pb.Policy(name="policies/nightly"), "filters"))
+    assert not updated.filters
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "field"),
+    [
+        (pb.Policy(description="x" * 1001), "description", "policy.description"),
+        (pb.Policy(), "destinations", "policy.destinations"),
+        (pb.Policy(), "source_registry", "policy.source_registry"),
+        (
+            pb.Policy(destinations=[pb.Destination(registry="registries/backup")] * 2),
+            "destinations",
+            "policy.destinations[1]",
+        ),
+        (pb.Policy(destinations=[pb.Destination(registry="no")]), "destinations", "policy.destinations[0].registry"),
+        (pb.Policy(filters=[a_filter("a"), a_filter("{")]), "filters", "policy.filters[1].glob"),
+        (pb.Policy(trigger=pb.Trigger()), "trigger", "policy.trigger.kind"),
+        (pb.Policy(source_registry="registries/backup"), "source_registry", "policy.destinations[0].registry"),
+    ],
+)
+async def test_a_bad_change_is_refused_with_its_field(
+    stub: PolicyServiceAsyncStub, change: pb.Policy, path: str, field: str
+) -> None:
+    created = await stub.CreatePolicy(create(a_policy()))
+    named = pb.Policy(name="policies/nightly")
+    named.MergeFrom(change)
+
+    with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await stub.UpdatePolicy(update(named, path))
+
+    assert refusal.fields == [field]
+    assert await stub.GetPolicy(pb.GetPolicyRequest(name="policies/nightly")) == created
+
+
+async def test_what_else_an_update_may_get_wrong(stub: PolicyServiceAsyncStub) -> None:
+    policy = pb.Policy(name="policies/nightly")
+
+    with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await stub.UpdatePolicy(update(pb.Policy(), "disabled"))
+    assert refusal.fields == ["policy.name"]
+    with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await stub.UpdatePolicy(pb.UpdatePolicyRequest(policy=policy))
+    assert refusal.fields == ["update_mask"]
+    for path in ("uid", "name", "nothing", "destinations.registry"):
+        with refused(Kind.INVALID_ARGUMENT, "UNKNOWN_FIELD_IN_MASK") as refusal:
+            await stub.UpdatePolicy(update(policy, path))
+        assert refusal.fields == ["update_mask"]
+    with refused(Kind.NOT_FOUND, "POLICY_NOT_FOUND"):
+        await stub.UpdatePolicy(update(policy, "disabled"))
+
+
+async def test_a_deleted_policy_is_not_found(stub: PolicyServiceAsyncStub) -> None:
+    await stub.CreatePolicy(create(a_policy()))
+    await stub.DeletePolicy(pb.DeletePolicyRequest(name="policies/nightly"))
+
+    with refused(Kind.NOT_FOUND, "POLICY_NOT_FOUND") as refusal:
+        await stub.GetPolicy(pb.GetPolicyRequest(name="policies/nightly"))
+    assert refusal.error.metadata == {"policy": "policies/nightly"}
+    with refused(Kind.NOT_FOUND, "POLICY_NOT_FOUND"):
+        await stub.DeletePolicy(pb.DeletePolicyRequest(name="policies/nightly"))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "nightly", "policies/", "policies/A", "registries/a", "policies/a\n", "policies/a/b"]
+)
+async def test_what_is_no_name_is_refused(stub: PolicyServiceAsyncStub, name: str) -> None:
+    with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await stub.GetPolicy(pb.GetPolicyRequest(name=name))
+    assert refusal.fields == ["name"]
+    with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST"):
+        await stub.DeletePolicy(pb.DeletePolicyRequest(name=name))
+
+
+async def test_pages_hold_every_policy_once(stub: PolicyServiceAsyncStub) -> None:
+    for number in range(5):
+        await stub.CreatePolicy(create(a_policy(), f"p{number}"))
+
+    names, token = [], ""
+    for _ in range(3):
+        page = await stub.ListPolicies(pb.ListPoliciesRequest(page_size=2, page_token=token))
+        names += [each.name for each in page.policies]
+        token = page.next_page_token
+
+    assert names == [f"policies/p{number}" for number in range(5)]
+    assert token == ""
+
+
+async def test_a_page_that_would_be_too_large_ends_early(stub: PolicyServiceAsyncStub) -> None:
+    large = a_policy(filters=[a_filter("é" * 1024)] * 200)
+    for number in range(9):
+        await stub.CreatePolicy(create(large, f"p{number}"))
+
+    first = await stub.ListPolicies(pb.ListPoliciesRequest())
+    second = await stub.ListPolicies(pb.ListPoliciesRequest(page_token=first.next_page_token))
+
+    assert (len(first.policies), len(second.policies), second.next_page_token) == (7, 2, "")
+
+
+async def test_policies_of_a_registry(stub: PolicyServiceAsyncStub) -> None:
+    await stub.CreatePolicy(create(a_policy(), "a"))
+    await stub.CreatePolicy(
+        create(a_policy(destinations=[pb.Destination(registry="registries/hub", namespace="m")]), "b")
+    )
+
+    async def names(registry: str) -> list[str]:
+        return [each.name for each in (await stub.ListPolicies(pb.ListPoliciesRequest(registry=registry))).policies]
+
+    assert await names("registries/hub") == ["policies/a", "policies/b"]
+    assert await names("registries/backup") == ["policies/a"]
+    assert await names(f"registries/{BACKUP_UID}") == ["policies/a"]
+    assert await names("registries/unknown") == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason", "fields"),
+    [
+        (pb.ListPoliciesRequest(page_size=-1), "INVALID_REQUEST", ["page_size"]),
+        (pb.ListPoliciesRequest(page_size=1001), "INVALID_REQUEST", ["page_size"]),
+        (pb.ListPoliciesRequest(registry="backup"), "INVALID_REQUEST", ["registry"]),
+        (pb.ListPoliciesRequest(page_token="nonsense"), "INVALID_PAGE_TOKEN", []),
+        (pb.ListPoliciesRequest(page_token=PageToken((7,)).encode("")), "INVALID_PAGE_TOKEN", []),
+        (pb.ListPoliciesRequest(page_token=PageToken(("a", "b")).encode("")), "INVALID_PAGE_TOKEN", []),
+        (pb.ListPoliciesRequest(page_token=PageToken(("a\0",)).encode("")), "INVALID_PAGE_TOKEN", []),
+        (pb.ListPoliciesRequest(page_token=PageToken(("a",)).encode("registries/hub")), "INVALID_PAGE_TOKEN", []),
+    ],
+)
+async def test_a_bad_list_request_is_refused(
+    stub: PolicyServiceAsyncStub, request_: pb.ListPoliciesRequest, reason: str, fields: list[str]
+) -> None:
+    with refused(Kind.INVALID_ARGUMENT, reason) as refusal:
+        await stub.ListPolicies(request_)
+
+    assert refusal.fields == fields
+
+
+async def test_policies_of_a_registry_are_found_by_an_index(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        cursor = await connection.execute("EXPLAIN SELECT id FROM policies WHERE registries @> ARRAY['registries/hub']")
+        plan = "\n".join(row[0] for row in await cursor.fetchall())
+
+    assert "policies_registries_idx" in plan

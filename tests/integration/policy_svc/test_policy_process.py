@@ -1,0 +1,77 @@
+"""`python -m policy_svc` serves while the registry service is away, and says what is wrong with its configuration."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+
+from service_kit.channel import open_channel
+from service_kit.errors import Kind
+from service_kit.status import from_rpc_error
+from tests.postgres import Database
+from transship.policy.v1 import policy_pb2 as pb
+from transship.policy.v1.policy_pb2_grpc import PolicyServiceStub
+
+NOBODY = "127.0.0.1:1"
+POLL_INTERVAL_S = 0.05
+
+
+async def test_it_serves_without_its_peers_and_drains(database: Database, tmp_path: Path) -> None:
+    port_file = tmp_path / "port"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "policy_svc",
+        env=os.environ
+        | {
+            "TRANSSHIP_POLICY_DATABASE_URL": await database("policy_svc"),
+            "TRANSSHIP_POLICY_REGISTRY_TARGET": NOBODY,
+            "TRANSSHIP_POLICY_PORT_FILE": str(port_file),
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        while not port_file.exists():
+            assert process.returncode is None
+            await asyncio.sleep(POLL_INTERVAL_S)
+        async with open_channel(port_file.read_text().strip()) as channel:
+            await _is_serving(channel)
+            await _needs_the_registry_service(channel)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = await process.wait()
+    assert code == 0
+
+
+async def _is_serving(channel: grpc.aio.Channel) -> None:
+    health = health_pb2_grpc.HealthStub(channel)
+    answer = await health.Check(health_pb2.HealthCheckRequest(service="transship.policy.v1.PolicyService"))
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    assert not (await PolicyServiceStub(channel).ListPolicies(pb.ListPoliciesRequest())).policies
+
+
+async def _needs_the_registry_service(channel: grpc.aio.Channel) -> None:
+    policy = pb.Policy(source_registry="registries/a", destinations=[pb.Destination(registry="registries/b")])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await PolicyServiceStub(channel).CreatePolicy(pb.CreatePolicyRequest(policy_id="x", policy=policy))
+    error = from_rpc_error(caught.value)
+    assert (error.kind, error.reason) == (Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE")
+
+
+async def test_a_missing_setting_is_named() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TRANSSHIP_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "policy_svc", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+
+    _, complaint = await process.communicate()
+
+    assert process.returncode == 2
+    assert b"TRANSSHIP_POLICY_DATABASE_URL" in complaint
+    assert b"TRANSSHIP_POLICY_REGISTRY_TARGET" in complaint
