@@ -1,0 +1,277 @@
+"""Between protobuf and our values."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from execution_svc.delegation.messages import (
+    Accepted,
+    Changed,
+    Command,
+    Follow,
+    Rejected,
+    Report,
+    Stop,
+    Submit,
+    Unknown,
+)
+from execution_svc.domain.execution import Execution, ExecutionId, ExecutionState
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
+from execution_svc.domain.task import Job, JobKey, JobStatus, Task, TaskId, TaskState
+from execution_svc.domain.transfer import Failure, LogLine, Outcome, Progress, Reference, ReferenceResult, Side
+from service_kit.errors import ServiceUnavailable
+from transship.execution.v1 import execution_pb2, task_pb2
+from transship.job.v1 import job_pb2
+from transship.policy.v1 import policy_pb2
+from transship.registry.v1 import catalog_pb2
+from transship.type.v1 import artifact_pb2, transfer_pb2
+
+_EXECUTIONS: Final = "executions/"
+_TASKS: Final = "/tasks/"
+
+
+def execution_name(execution: ExecutionId) -> str:
+    return f"{_EXECUTIONS}{execution}"
+
+
+def task_name(execution: ExecutionId, task: TaskId) -> str:
+    return f"{execution_name(execution)}{_TASKS}{task}"
+
+
+def job_name(key: JobKey) -> str:
+    return f"jobs/{key}"
+
+
+def parse_execution_name(name: str) -> ExecutionId:
+    """The name has been checked by the rules of the proto."""
+    return ExecutionId(name.removeprefix(_EXECUTIONS))
+
+
+def parse_task_name(name: str) -> tuple[ExecutionId, TaskId]:
+    """The name has been checked by the rules of the proto."""
+    execution, _, task = name.partition(_TASKS)
+    return parse_execution_name(execution), TaskId(task)
+
+
+def execution_to_pb(execution: Execution, *, with_policy: bool = True) -> execution_pb2.Execution:
+    return execution_pb2.Execution(
+        name=execution_name(execution.id),
+        policy=execution.policy.name,
+        policy_snapshot=policy_to_pb(execution.policy) if with_policy else None,
+        trigger=f"TRIGGER_{execution.trigger}",
+        state=f"STATE_{execution.state}",
+        state_message=execution.state_message,
+        failure=failure_to_pb(execution.failure),
+        task_counts=execution_pb2.TaskCounts(**asdict(execution.task_counts)),
+        progress=progress_to_pb(execution.progress),
+        listing_complete=execution.listing_complete,
+        create_time=_time_to_pb(execution.create_time),
+        start_time=_time_to_pb(execution.start_time),
+        end_time=_time_to_pb(execution.end_time),
+    )
+
+
+def task_to_pb(task: Task) -> task_pb2.Task:
+    return task_pb2.Task(
+        name=task_name(task.execution, task.id),
+        operation=f"OPERATION_{task.operation}",
+        source_registry=task.source_registry,
+        source_repository=task.source_repository,
+        destination_registry=task.destination_registry,
+        destination_repository=task.destination_repository,
+        reference_count=task.reference_count,
+        state=f"STATE_{task.state}",
+        failure=failure_to_pb(task.failure),
+        progress=progress_to_pb(task.progress),
+        results=[_result_to_pb(each) for each in task.results],
+        attempt=task.attempt,
+        create_time=_time_to_pb(task.create_time),
+        start_time=_time_to_pb(task.start_time),
+        end_time=_time_to_pb(task.end_time),
+    )
+
+
+def execution_states(states: Iterable[execution_pb2.Execution.State]) -> list[ExecutionState]:
+    names = {execution_pb2.Execution.State.Name(state).removeprefix("STATE_") for state in states}
+    return [ExecutionState(name) for name in sorted(names)]
+
+
+def task_states(states: Iterable[task_pb2.Task.State]) -> list[TaskState]:
+    names = {task_pb2.Task.State.Name(state).removeprefix("STATE_") for state in states}
+    return [TaskState(name) for name in sorted(names)]
+
+
+def policy_to_pb(policy: Policy) -> policy_pb2.Policy:
+    # A newer policy_svc may have written fields that we do not know.
+    return ParseDict(dict(policy.document), policy_pb2.Policy(), ignore_unknown_fields=True)
+
+
+def policy_from_pb(policy: policy_pb2.Policy) -> Policy:
+    return Policy.of_document(MessageToDict(policy, preserving_proto_field_name=True))
+
+
+def failure_to_pb(failure: Failure | None) -> transfer_pb2.Failure | None:
+    if failure is None:
+        return None
+    return transfer_pb2.Failure(
+        reason=failure.reason,
+        message=failure.message,
+        side=f"SIDE_{failure.side}",
+        registry_code=failure.registry_code,
+        http_status=failure.http_status,
+        metadata=failure.metadata,
+    )
+
+
+def failure_from_pb(failure: transfer_pb2.Failure) -> Failure:
+    """What registries say goes into it, so it is freed of NUL, which PostgreSQL does not store."""
+    return Failure(
+        reason=_storable(failure.reason),
+        message=_storable(failure.message),
+        side=Side(transfer_pb2.Failure.Side.Name(failure.side).removeprefix("SIDE_")),
+        registry_code=_storable(failure.registry_code),
+        http_status=failure.http_status,
+        metadata={_storable(key): _storable(value) for key, value in failure.metadata.items()},
+    )
+
+
+def progress_to_pb(progress: Progress) -> transfer_pb2.TransferProgress:
+    return transfer_pb2.TransferProgress(**asdict(progress))
+
+
+def progress_from_pb(progress: transfer_pb2.TransferProgress) -> Progress:
+    return Progress(**{each.name: getattr(progress, each.name) for each in fields(Progress)})
+
+
+def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:
+    return transfer_pb2.ReferenceResult(
+        tag=result.tag,
+        digest=result.digest,
+        outcome=f"OUTCOME_{result.outcome}",
+        failure=failure_to_pb(result.failure),
+    )
+
+
+def _result_from_pb(result: transfer_pb2.ReferenceResult) -> ReferenceResult:
+    outcome = transfer_pb2.ReferenceResult.Outcome.Name(result.outcome).removeprefix("OUTCOME_")
+    return ReferenceResult(
+        tag=_storable(result.tag),
+        digest=_storable(result.digest),
+        outcome=Outcome(outcome),
+        failure=failure_from_pb(result.failure) if result.HasField("failure") else None,
+    )
+
+
+def batch_from_pb(response: catalog_pb2.ListResourcesResponse) -> ResourceBatch:
+    return ResourceBatch(
+        resources=tuple(
+            Resource(
+                repository=each.repository,
+                references=tuple(Reference(tag=named.tag, digest=named.digest) for named in each.references),
+            )
+            for each in response.resources
+        ),
+        failures=tuple(
+            RepositoryFailure(repository=each.repository, failure=failure_from_pb(each.failure))
+            for each in response.failures
+        ),
+    )
+
+
+def command_to_pb(command: Command) -> job_pb2.DelegateRequest:
+    match command:
+        case Submit(jobs):
+            return job_pb2.DelegateRequest(submit=job_pb2.SubmitJobs(jobs=[_job_to_pb(job) for job in jobs]))
+        case Follow(keys):
+            return job_pb2.DelegateRequest(follow=job_pb2.FollowJobs(keys=[str(key) for key in keys]))
+        case Stop(keys):
+            return job_pb2.DelegateRequest(stop=job_pb2.StopJobs(keys=[str(key) for key in keys]))
+        case _:
+            assert_never(command)
+
+
+def report_from_pb(response: job_pb2.DelegateResponse) -> Report:
+    """Raises ServiceUnavailable for what we cannot read: the stream is opened anew."""
+    match response.WhichOneof("kind"):
+        case "accepted":
+            return Accepted([JobKey.parse(key) for key in response.accepted.keys])
+        case "rejected":
+            return Rejected(JobKey.parse(response.rejected.key), failure_from_pb(response.rejected.failure))
+        case "changed":
+            return Changed([_status_from_pb(status) for status in response.changed.statuses])
+        case "unknown":
+            return Unknown([JobKey.parse(key) for key in response.unknown.keys])
+        case _:
+            raise ServiceUnavailable(service="jobservice")
+
+
+def _job_to_pb(job: Job) -> job_pb2.JobSpec:
+    return job_pb2.JobSpec(
+        key=str(job.key),
+        fairness_group=job.fairness_group,
+        replicate=job_pb2.ReplicateWork(
+            source_registry=job.source_registry,
+            source_repository=job.source_repository,
+            destination_registry=job.destination_registry,
+            destination_repository=job.destination_repository,
+            references=[artifact_pb2.ArtifactReference(tag=each.tag, digest=each.digest) for each in job.references],
+            override=job.override,
+        ),
+    )
+
+
+def _status_from_pb(status: job_pb2.JobStatus) -> JobStatus:
+    state = TaskState(job_pb2.Job.State.Name(status.state).removeprefix("STATE_"))
+    has_failure = status.HasField("failure") or state is TaskState.FAILED
+    return JobStatus(
+        key=JobKey.parse(status.key),
+        revision=status.revision,
+        state=state,
+        attempt=status.attempt,
+        progress=progress_from_pb(status.progress),
+        failure=failure_from_pb(status.failure) if has_failure else None,
+        results=tuple(_result_from_pb(each) for each in status.results),
+        start_time=_time_from_pb(status.start_time) if status.HasField("start_time") else None,
+        end_time=_time_from_pb(status.end_time) if status.HasField("end_time") else None,
+    )
+
+
+def log_line_from_pb(entry: transfer_pb2.LogEntry) -> LogLine:
+    return LogLine(
+        sequence=entry.sequence,
+        write_time=_time_from_pb(entry.write_time) if entry.HasField("write_time") else None,
+        severity=transfer_pb2.LogEntry.Severity.Name(entry.severity),
+        message=entry.message,
+        fields=dict(entry.fields),
+    )
+
+
+def log_line_to_pb(line: LogLine) -> transfer_pb2.LogEntry:
+    return transfer_pb2.LogEntry(
+        sequence=line.sequence,
+        write_time=_time_to_pb(line.write_time),
+        severity=line.severity,
+        message=line.message,
+        fields=line.fields,
+    )
+
+
+def _time_to_pb(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp
+
+
+def _time_from_pb(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "")

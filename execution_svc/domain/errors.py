@@ -1,0 +1,80 @@
+"""What can be wrong with a request to the execution service, and with an item of an execution."""
+
+from service_kit.errors import Kind, ServiceError
+
+
+class PolicyDisabled(ServiceError):
+    """The policy {policy} is disabled. Enable it, then start it again."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "POLICY_DISABLED"
+
+
+class RequestIdReused(ServiceError):
+    """The request id {request_id} has started another policy. Give each start a request id of its own."""
+
+    kind = Kind.ALREADY_EXISTS
+    reason = "REQUEST_ID_REUSED"
+
+
+class ExecutionNotFound(ServiceError):
+    """There is no execution {execution}."""
+
+    kind = Kind.NOT_FOUND
+    reason = "EXECUTION_NOT_FOUND"
+
+
+class ExecutionFinished(ServiceError):
+    """The execution {execution} has ended: {state}."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "EXECUTION_FINISHED"
+
+
+class ExecutionRunning(ServiceError):
+    """The execution {execution} has not ended yet: {state}. Stop it, or wait for its end."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "EXECUTION_RUNNING"
+
+
+class NothingToRetry(ServiceError):
+    """No task of the execution {execution} failed or was stopped. Start a new execution."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "NOTHING_TO_RETRY"
+
+
+class TaskNotFound(ServiceError):
+    """There is no task {task}."""
+
+    kind = Kind.NOT_FOUND
+    reason = "TASK_NOT_FOUND"
+
+
+class DestinationCollision(ServiceError):
+    """Several repositories of the source are mapped to {repository}: {sources}. Map them to different names."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "DESTINATION_COLLISION"
+
+
+class MappedNameInvalid(ServiceError):
+    """The repository would be named {repository}, which is no valid repository name."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "MAPPING_INVALID"
+
+
+class PathRuleBroken(ServiceError):
+    """The destination takes repositories with {rule}, and {repository} is not one."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "PATH_RULE_VIOLATED"
+
+
+class LeaseLost(Exception):
+    """The flow was taken away from this worker: the execution was stopped, or the lease ran out.
+
+    Nothing was written.
+    """

@@ -1,0 +1,119 @@
+"""An execution: one run of a policy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NewType, Self
+
+from execution_svc.domain.errors import ExecutionFinished, ExecutionRunning, NothingToRetry
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.transfer import NO_PROGRESS, Failure, Progress
+
+ExecutionId = NewType("ExecutionId", str)
+
+NOTHING_TO_REPLICATE: Final = "no resources need to be replicated"
+
+
+class Trigger(StrEnum):
+    """What started an execution."""
+
+    MANUAL = "MANUAL"
+
+
+class ExecutionState(StrEnum):
+    """Passages of an execution's life; README.md draws them."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    STOPPING = "STOPPING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.STOPPED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCounts:
+    """Tasks of an execution by state."""
+
+    total: int = 0
+    pending: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    stopped: int = 0
+
+
+NO_TASKS: Final = TaskCounts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One run of a policy."""
+
+    id: ExecutionId
+    policy: Policy
+    trigger: Trigger
+    state: ExecutionState
+    state_message: str = ""
+    failure: Failure | None = None
+    task_counts: TaskCounts = NO_TASKS
+    progress: Progress = NO_PROGRESS
+    listing_complete: bool = False
+    create_time: datetime
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+    def check_stoppable(self) -> None:
+        """Raises ExecutionFinished when it has ended."""
+        if self.state.is_final:
+            raise ExecutionFinished(execution=self.id, state=self.state)
+
+    def check_retryable(self) -> None:
+        """Raises ExecutionRunning when it has not ended, NothingToRetry when nothing failed or was stopped."""
+        if not self.state.is_final:
+            raise ExecutionRunning(execution=self.id, state=self.state)
+        if self.state is ExecutionState.SUCCEEDED:
+            raise NothingToRetry(execution=self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """Asks for an execution; `subject` says what `request_id` stands for."""
+
+    id: ExecutionId
+    request_id: str | None
+    subject: str
+    policy: Policy
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionFilter:
+    """Picks executions; what is empty keeps all."""
+
+    policy: str = ""
+    states: Sequence[ExecutionState] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowLease:
+    """The right of one worker to carry on the flow of an execution, until it ends or is taken away."""
+
+    execution: ExecutionId
+    token: str
+    policy: Policy
+    attempt: int
+
+    @property
+    def resumed(self) -> bool:
+        """Whether tasks of this execution may have been written before."""
+        return self.attempt > 1
+
+    def again(self) -> Self:
+        """The lease for another run by the same worker."""
+        return replace(self, attempt=self.attempt + 1)

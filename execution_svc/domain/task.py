@@ -1,0 +1,143 @@
+"""A task, and the job that carries it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NewType, Self
+
+from execution_svc.domain.execution import ExecutionId
+from execution_svc.domain.transfer import NO_PROGRESS, Failure, Progress, Reference, ReferenceResult
+
+TaskId = NewType("TaskId", str)
+
+
+# Above any revision of the jobservice: what we say ourselves about a job that will never exist.
+LAST_REVISION: Final = 2**63 - 1
+
+
+class Operation(StrEnum):
+    """What a task does with its references."""
+
+    COPY = "COPY"
+
+
+class TaskState(StrEnum):
+    """Passages of a task's life, and of its job's."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobKey:
+    """The key of the job of one run of a task. Keys are used once, so each retry has another one."""
+
+    task: TaskId
+    run: int
+
+    def __str__(self) -> str:
+        return f"{self.task}-{self.run}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError when no key of ours looks like that."""
+        task, _, run = text.rpartition("-")
+        return cls(task=TaskId(task), run=int(run))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTask:
+    """A task to be written; with a failure, an item that has failed already and gets no job."""
+
+    id: TaskId
+    operation: Operation
+    destination_index: int
+    source_registry: str
+    source_repository: str
+    destination_registry: str
+    destination_repository: str
+    references: tuple[Reference, ...]
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Some references of one repository on their way to one destination."""
+
+    id: TaskId
+    execution: ExecutionId
+    sequence: int
+    operation: Operation
+    source_registry: str
+    source_repository: str
+    destination_registry: str
+    destination_repository: str
+    reference_count: int
+    state: TaskState
+    run: int
+    delegated: bool
+    attempt: int
+    failure: Failure | None
+    results: tuple[ReferenceResult, ...]
+    progress: Progress
+    create_time: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+
+    @property
+    def job(self) -> JobKey:
+        return JobKey(task=self.id, run=self.run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Picks tasks of an execution; no states keep all."""
+
+    execution: ExecutionId
+    states: Sequence[TaskState] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A task as it is handed to the jobservice."""
+
+    key: JobKey
+    fairness_group: str
+    source_registry: str
+    source_repository: str
+    destination_registry: str
+    destination_repository: str
+    references: tuple[Reference, ...]
+    override: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """Where a job stands. Of two statuses of a job, the one with the higher revision holds."""
+
+    key: JobKey
+    revision: int
+    state: TaskState
+    attempt: int = 0
+    progress: Progress = NO_PROGRESS
+    failure: Failure | None = None
+    results: tuple[ReferenceResult, ...] = ()
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collision:
+    """Several source repositories that are mapped to one repository."""
+
+    destination_registry: str
+    destination_repository: str
+    sources: tuple[str, ...]

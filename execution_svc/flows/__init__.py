@@ -1,0 +1,1 @@
+"""Flows: how an execution becomes tasks."""

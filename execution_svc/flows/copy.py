@@ -1,0 +1,109 @@
+"""The copy flow: from the listing of the source to tasks, step by step.
+
+Each step may be repeated, and is when a worker dies: the flow begins again from its first step, and what an earlier
+run has written stays. References that a task has already are left out, so a listing that has changed meanwhile neither
+loses nor doubles any. One message of the listing is in memory at a time, and one name for each repository prepared.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+from execution_svc.domain.execution import FlowLease
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.resource import ResourceBatch
+from execution_svc.domain.transfer import Failure
+from execution_svc.flows.planning import Item, collision_failure, map_batch, plan_tasks, without_unprepared
+from execution_svc.store import FlowStore
+from replication.mapping import PathRule
+from service_kit.clock import Clock
+
+NAMES_PER_PREPARE: Final = 1000  # the limit of PrepareRepositories
+
+
+class Catalog(Protocol):
+    """What the flow asks of the registries."""
+
+    def list_resources(self, policy: Policy) -> AsyncIterator[ResourceBatch]:
+        """What of the policy's source matches its filters."""
+        ...
+
+    async def path_rule(self, registry: str) -> PathRule: ...
+
+    async def prepare(self, registry: str, repositories: Sequence[str]) -> dict[str, Failure]:
+        """Why repositories could not be prepared, by name; the others are ready."""
+        ...
+
+
+class CopyFlow:
+    """Runs the copy flow of one execution. LeaseLost ends it at the next write when it is stopped."""
+
+    def __init__(self, lease: FlowLease, store: FlowStore, catalog: Catalog, clock: Clock) -> None:
+        self._lease = lease
+        self._store = store
+        self._catalog = catalog
+        self._clock = clock
+        self._prepared: dict[tuple[str, str], Failure | None] = {}
+
+    async def run(self) -> None:
+        await self.begin()
+        rules = await self.fetch_path_rules()
+        async for batch in self.fetch_resources():
+            items = await self.leave_out_written(map_batch(self._lease.policy, rules, batch))
+            await self.write_tasks(await self.prepare_destinations(items))
+        await self.fail_collisions()
+        await self.complete()
+
+    async def begin(self) -> None:
+        """Where names may collide, no task starts before all are known; where they cannot, each starts at once."""
+        await self._store.begin_listing(self._lease, release_tasks=not self._lease.policy.collisions_possible)
+
+    async def fetch_path_rules(self) -> list[PathRule]:
+        return [await self._catalog.path_rule(each.registry) for each in self._lease.policy.destinations]
+
+    def fetch_resources(self) -> AsyncIterator[ResourceBatch]:
+        return self._catalog.list_resources(self._lease.policy)
+
+    async def leave_out_written(self, items: Sequence[Item]) -> list[Item]:
+        """The items without the references that an earlier run of the flow has written."""
+        if not self._lease.resumed:
+            return list(items)
+        remaining = [await self._unwritten(item) if item.references else item for item in items]
+        return [item for item in remaining if item.references or item.failure]
+
+    async def prepare_destinations(self, items: Sequence[Item]) -> list[Item]:
+        """The items; those whose repository cannot be pushed to have failed. Each name is prepared once a run."""
+        wanted: dict[str, dict[str, None]] = {}
+        for item in items:
+            place = (item.destination_registry, item.destination_repository)
+            if not item.failure and place not in self._prepared:
+                wanted.setdefault(place[0], {})[place[1]] = None
+        for registry, names in wanted.items():
+            await self._prepare(registry, list(names))
+        return without_unprepared(items, {place: why for place, why in self._prepared.items() if why})
+
+    async def write_tasks(self, items: Sequence[Item]) -> None:
+        tasks = plan_tasks(self._lease.execution, self._lease.policy, items)
+        await self._store.write_tasks(self._lease, tasks, self._clock.now())
+
+    async def fail_collisions(self) -> None:
+        """Asks the database, which knows the tasks of earlier runs too, where two repositories would become one."""
+        for collision in await self._store.collisions(self._lease):
+            failure = collision_failure(collision)
+            await self._store.fail_collided(self._lease, collision, failure, self._clock.now())
+
+    async def complete(self) -> None:
+        await self._store.complete_listing(self._lease, self._clock.now())
+
+    async def _unwritten(self, item: Item) -> Item:
+        references = await self._store.unwritten(
+            self._lease, item.destination_index, item.source_repository, item.references
+        )
+        without_any = replace(item, references=tuple(references))
+        return without_any if references else replace(without_any, failure=None)
+
+    async def _prepare(self, registry: str, names: Sequence[str]) -> None:
+        for start in range(0, len(names), NAMES_PER_PREPARE):
+            some = names[start : start + NAMES_PER_PREPARE]
+            failures = await self._catalog.prepare(registry, some)
+            self._prepared |= {(registry, name): failures.get(name) for name in some}

@@ -1,0 +1,131 @@
+"""Decides what becomes of a listing: pure functions from resources to items, and from items to tasks."""
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from execution_svc.domain.errors import DestinationCollision, MappedNameInvalid, PathRuleBroken
+from execution_svc.domain.execution import ExecutionId
+from execution_svc.domain.policy import Destination, Policy
+from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
+from execution_svc.domain.task import Collision, Operation, PlannedTask, TaskId
+from execution_svc.domain.transfer import Failure, Reference, Side
+from replication.mapping import MappingInvalid, PathRule, PathRuleViolated, map_repository
+
+# Enough to keep the cost of a job small beside its work, few enough to spread a huge repository over many workers.
+REFERENCES_PER_TASK: Final = 100
+
+_TASK_NAMESPACE: Final = uuid.UUID("6f1c1c0e-3f0b-4c0e-9a35-5d6a0e3b7f52")  # any will do, as long as it stays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A repository on its way to one destination, with some of its references; or why it cannot go."""
+
+    destination_index: int
+    destination_registry: str
+    source_repository: str
+    destination_repository: str  # empty when it has no name there
+    references: tuple[Reference, ...]
+    failure: Failure | None = None
+
+
+def map_batch(policy: Policy, rules: Sequence[PathRule], batch: ResourceBatch) -> list[Item]:
+    """Each repository of the batch, once for each destination; `rules` has the path rule of each."""
+    items: list[Item] = []
+    for index, (destination, rule) in enumerate(zip(policy.destinations, rules, strict=True)):
+        items += [map_resource(index, destination, rule, each) for each in batch.resources if each.references]
+        items += [failed_listing(index, destination, each) for each in batch.failures]
+    return items
+
+
+def map_resource(index: int, destination: Destination, rule: PathRule, resource: Resource) -> Item:
+    item = Item(
+        destination_index=index,
+        destination_registry=destination.registry,
+        source_repository=resource.repository,
+        destination_repository="",
+        references=resource.references,
+    )
+    try:
+        name = mapped_name(destination, resource.repository)
+        rule.check(name)
+    except MappingInvalid as error:
+        return replace(item, failure=Failure.of(MappedNameInvalid(repository=error.repository), Side.DESTINATION))
+    except PathRuleViolated as error:
+        violation = PathRuleBroken(repository=error.repository, rule=error.rule)
+        return replace(item, destination_repository=name, failure=Failure.of(violation, Side.DESTINATION))
+    return replace(item, destination_repository=name)
+
+
+def mapped_name(destination: Destination, repository: str) -> str:
+    """Raises MappingInvalid."""
+    return map_repository(
+        repository, namespace=destination.namespace or None, repository=destination.repository or None
+    )
+
+
+def failed_listing(index: int, destination: Destination, failed: RepositoryFailure) -> Item:
+    return Item(
+        destination_index=index,
+        destination_registry=destination.registry,
+        source_repository=failed.repository,
+        destination_repository="",
+        references=(),
+        failure=failed.failure,
+    )
+
+
+def without_unprepared(items: Sequence[Item], failures: Mapping[tuple[str, str], Failure]) -> list[Item]:
+    """The items; those whose repository (registry, name) could not be prepared have failed with that."""
+    return [
+        item
+        if item.failure
+        else replace(item, failure=failures.get((item.destination_registry, item.destination_repository)))
+        for item in items
+    ]
+
+
+def plan_tasks(execution: ExecutionId, policy: Policy, items: Sequence[Item]) -> list[PlannedTask]:
+    """The tasks of the items. The same items make the same tasks, ids included."""
+    return [
+        PlannedTask(
+            id=task_id(execution, item, references),
+            operation=Operation.COPY,
+            destination_index=item.destination_index,
+            source_registry=policy.source_registry,
+            source_repository=item.source_repository,
+            destination_registry=item.destination_registry,
+            destination_repository=item.destination_repository,
+            references=references,
+            failure=item.failure,
+        )
+        for item in items
+        for references in slices(item)
+    ]
+
+
+def slices(item: Item) -> Iterator[tuple[Reference, ...]]:
+    """The references in tasks' portions. An item that has failed needs no job, so it stays in one piece."""
+    if item.failure:
+        yield item.references
+        return
+    for start in range(0, len(item.references), REFERENCES_PER_TASK):
+        yield item.references[start : start + REFERENCES_PER_TASK]
+
+
+def task_id(execution: ExecutionId, item: Item, references: Sequence[Reference]) -> TaskId:
+    """Depends on what the task is about, every reference included: two tasks with one id are the same task."""
+    content = "\n".join(reference.key for reference in references)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    text = f"{execution}\n{item.destination_index}\n{item.source_repository}\n{digest}"
+    return TaskId(str(uuid.uuid5(_TASK_NAMESPACE, text)))
+
+
+def collision_failure(collision: Collision) -> Failure:
+    error = DestinationCollision(
+        repository=collision.destination_repository, sources=", ".join(sorted(collision.sources))
+    )
+    return Failure.of(error, Side.DESTINATION)

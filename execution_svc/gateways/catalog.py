@@ -1,0 +1,48 @@
+"""registry_svc: what registries have, and how they want to be written to."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import grpc
+
+from execution_svc import convert
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.resource import ResourceBatch
+from execution_svc.domain.transfer import Failure
+from replication.mapping import PathRule
+from service_kit.status import remote_errors
+from transship.registry.v1 import catalog_pb2, catalog_pb2_grpc, registry_pb2, registry_pb2_grpc
+
+CALL_TIMEOUT_S: Final = 10.0
+PREPARE_TIMEOUT_S: Final = 300.0  # a thousand projects are created one by one
+
+_SERVICE: Final = "registry_svc"
+
+
+class RemoteCatalog:
+    """The contents of the registries."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._registries: registry_pb2_grpc.RegistryServiceAsyncStub = registry_pb2_grpc.RegistryServiceStub(channel)
+        self._catalog: catalog_pb2_grpc.CatalogServiceAsyncStub = catalog_pb2_grpc.CatalogServiceStub(channel)
+
+    async def list_resources(self, policy: Policy) -> AsyncIterator[ResourceBatch]:
+        """Batch by batch: gRPC's flow control holds the listing back while a batch is being worked on."""
+        request = catalog_pb2.ListResourcesRequest(
+            registry=policy.source_registry, filters=convert.policy_to_pb(policy).filters
+        )
+        async with remote_errors(_SERVICE):
+            async for response in self._catalog.ListResources(request):
+                yield convert.batch_from_pb(response)
+
+    async def path_rule(self, registry: str) -> PathRule:
+        request = registry_pb2.GetRegistryInfoRequest(name=registry)
+        async with remote_errors(_SERVICE):
+            info = await self._registries.GetRegistryInfo(request, timeout=CALL_TIMEOUT_S)
+        return PathRule(min_components=info.min_path_components or 1, max_components=info.max_path_components)
+
+    async def prepare(self, registry: str, repositories: Sequence[str]) -> dict[str, Failure]:
+        request = catalog_pb2.PrepareRepositoriesRequest(registry=registry, repositories=repositories)
+        async with remote_errors(_SERVICE):
+            response = await self._catalog.PrepareRepositories(request, timeout=PREPARE_TIMEOUT_S)
+        return {each.repository: convert.failure_from_pb(each.failure) for each in response.failures}

@@ -1,0 +1,145 @@
+"""What the delegator reads and writes, in PostgreSQL."""
+# ruff: noqa: S608  (statements are made of constants)
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from execution_svc.domain.task import Job, JobKey, JobStatus, TaskState
+from execution_svc.postgres.rows import (
+    JOB_COLUMNS,
+    PROGRESS_COLUMNS,
+    failure_document,
+    result_documents,
+    to_job,
+    to_key,
+)
+from execution_svc.postgres.settling import lock_executions_of, settle
+from service_kit.database import Pool
+
+_IN_FLIGHT: Final = "SELECT id, run FROM tasks WHERE delegated AND state IN ('PENDING', 'RUNNING')"
+
+_LOCK_OPEN: Final = """
+SELECT id FROM executions WHERE state = 'RUNNING' AND tasks_released AND tasks_pending > 0
+ ORDER BY id FOR NO KEY UPDATE
+"""
+# In turns: the next task goes to the execution with the fewest jobs in flight, so that three tasks do not wait for the
+# 100,000 of somebody else.
+_CLAIM: Final = (
+    """
+UPDATE tasks SET delegated = true FROM executions AS e
+ WHERE e.id = tasks.execution_id AND tasks.state = 'PENDING' AND NOT tasks.delegated
+   AND tasks.id IN (
+       SELECT waiting.id
+         FROM executions AS open
+        CROSS JOIN LATERAL (SELECT count(*) AS jobs FROM tasks
+                             WHERE execution_id = open.id AND delegated
+                               AND state IN ('PENDING', 'RUNNING')) AS in_flight
+        CROSS JOIN LATERAL (SELECT id, row_number() OVER (ORDER BY sequence) AS place FROM tasks
+                             WHERE execution_id = open.id AND state = 'PENDING' AND NOT delegated
+                             ORDER BY sequence LIMIT %(limit)s) AS waiting
+        WHERE open.id = ANY(%(executions)s)
+        ORDER BY in_flight.jobs + waiting.place, open.create_time, waiting.place
+        LIMIT %(limit)s)
+RETURNING """
+    + JOB_COLUMNS
+)
+# The new job counts its revisions from the beginning.
+_RESUBMIT: Final = (
+    """
+UPDATE tasks SET revision = 0
+  FROM executions AS e, unnest(%(tasks)s::text[], %(runs)s::int[]) AS asked (task, run)
+ WHERE e.id = tasks.execution_id AND e.state = 'RUNNING'
+   AND tasks.id = asked.task AND tasks.run = asked.run AND tasks.delegated AND tasks.state IN ('PENDING', 'RUNNING')
+RETURNING """
+    + JOB_COLUMNS
+)
+_TO_STOP: Final = """
+SELECT tasks.id, tasks.run
+  FROM tasks JOIN executions AS e ON e.id = tasks.execution_id
+ WHERE e.state = 'STOPPING' AND tasks.delegated AND tasks.state IN ('PENDING', 'RUNNING')
+"""
+# A job between two attempts is pending again; its task goes on running.
+_FOLD: Final = (
+    """
+UPDATE tasks
+   SET state = CASE WHEN news.state = 'PENDING' THEN tasks.state ELSE news.state END,
+       revision = news.revision,
+       attempt = news.attempt,
+       failure = news.failure,
+       results = news.results,
+       start_time = COALESCE(tasks.start_time, news.start_time),
+       end_time = news.end_time,
+       ("""
+    + PROGRESS_COLUMNS
+    + """) = ROW (
+       GREATEST(news.references_total, tasks.reference_count),
+       news.references_copied, news.references_unchanged, news.references_skipped, news.references_failed,
+       news.blobs_total, news.blobs_copied, news.blobs_mounted, news.blobs_present,
+       news.bytes_total, news.bytes_copied, news.bytes_mounted, news.bytes_present)
+  FROM jsonb_populate_recordset(NULL::tasks, %(news)s) AS news
+ WHERE tasks.id = news.id AND tasks.run = news.run AND tasks.delegated
+   AND tasks.revision < news.revision AND tasks.state IN ('PENDING', 'RUNNING')
+"""
+)
+
+
+class PostgresDelegationStore:
+    """Tasks as jobs."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def in_flight(self) -> list[JobKey]:
+        return await self._keys(_IN_FLIGHT)
+
+    async def to_stop(self) -> list[JobKey]:
+        return await self._keys(_TO_STOP)
+
+    async def claim_tasks(self, limit: int) -> list[Job]:
+        async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(_LOCK_OPEN)
+            executions = [row["id"] for row in await cursor.fetchall()]
+            if not executions:
+                return []
+            await cursor.execute(_CLAIM, {"executions": executions, "limit": limit})
+            return [to_job(row) for row in await cursor.fetchall()]
+
+    async def resubmit(self, keys: Sequence[JobKey]) -> list[Job]:
+        tasks = [key.task for key in keys]
+        async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+            await lock_executions_of(conn, tasks)
+            await cursor.execute(_RESUBMIT, {"tasks": tasks, "runs": [key.run for key in keys]})
+            return [to_job(row) for row in await cursor.fetchall()]
+
+    async def fold(self, statuses: Sequence[JobStatus], now: datetime) -> None:
+        async with self._pool.connection() as conn:
+            executions = await lock_executions_of(conn, [status.key.task for status in statuses])
+            await conn.execute(_FOLD, {"news": Jsonb([_document(status, now) for status in statuses])})
+            await settle(conn, executions, now)
+
+    async def _keys(self, statement: str) -> list[JobKey]:
+        async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement)
+            return [to_key(row) for row in await cursor.fetchall()]
+
+
+def _document(status: JobStatus, now: datetime) -> dict[str, Any]:
+    """The columns that a status changes, in JSON. Why an attempt failed that another one follows is not told."""
+    failed = status.state is TaskState.FAILED
+    return {
+        "id": status.key.task,
+        "run": status.key.run,
+        "revision": status.revision,
+        "state": status.state,
+        "attempt": status.attempt,
+        "failure": failure_document(status.failure) if failed else None,
+        "results": result_documents(status.results) if status.state.is_final else None,
+        "start_time": status.start_time.isoformat() if status.start_time else None,
+        "end_time": (status.end_time or now).isoformat() if status.state.is_final else None,
+        **asdict(status.progress),
+    }

@@ -1,0 +1,204 @@
+"""What a flow worker reads and writes, in PostgreSQL.
+
+Each write first locks the execution under the token of the lease: a worker that has lost it gets LeaseLost and has
+written nothing.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from execution_svc.domain.errors import LeaseLost
+from execution_svc.domain.execution import ExecutionId, FlowLease
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.task import Collision, PlannedTask, TaskState
+from execution_svc.domain.transfer import Failure, Reference
+from execution_svc.postgres.rows import failure_document
+from execution_svc.postgres.settling import Connection, settle, stop_waiting
+from service_kit.database import Pool
+
+_CLAIM: Final = """
+UPDATE executions
+   SET state = 'RUNNING', start_time = COALESCE(start_time, %(now)s), flow_attempt = flow_attempt + 1,
+       flow_token = %(token)s, flow_leased_until = %(until)s
+ WHERE id = (SELECT id FROM executions
+              WHERE state IN ('PENDING', 'RUNNING') AND NOT listing_complete AND failure IS NULL
+                AND (flow_leased_until IS NULL OR flow_leased_until < %(now)s)
+              ORDER BY create_time LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id, policy_snapshot, flow_attempt
+"""
+_LOCK: Final = "SELECT id FROM executions WHERE id = %(execution)s AND flow_token = %(token)s FOR NO KEY UPDATE"
+_RENEW: Final = """
+UPDATE executions SET flow_leased_until = %(until)s WHERE id = %(execution)s AND flow_token = %(token)s RETURNING id
+"""
+_RELEASE: Final = """
+UPDATE executions SET flow_token = NULL, flow_leased_until = NULL
+ WHERE id = %(execution)s AND flow_token = %(token)s
+"""
+_FORGET_ITEMS: Final = "DELETE FROM tasks WHERE execution_id = %(execution)s AND run = 0"
+_RELEASE_TASKS: Final = "UPDATE executions SET tasks_released = true WHERE id = %(execution)s"
+
+# A tag has no colon and a digest has one, so a key names one reference.
+_UNWRITTEN: Final = """
+WITH had AS (SELECT DISTINCT CASE WHEN tag = '' THEN digest ELSE tag END AS key
+               FROM tasks, unnest(tags, digests) AS reference (tag, digest)
+              WHERE execution_id = %(execution)s AND destination_index = %(destination)s
+                AND source_repository = %(repository)s)
+SELECT place FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS asked (key, place)
+ WHERE NOT EXISTS (SELECT FROM had WHERE had.key = asked.key)
+ ORDER BY place
+"""
+_INSERT: Final = """
+INSERT INTO tasks (id, execution_id, operation, destination_index, source_registry, source_repository,
+                   destination_registry, destination_repository, tags, digests, reference_count, state, run, failure,
+                   create_time, end_time, references_total, references_failed)
+SELECT id, execution_id, operation, destination_index, source_registry, source_repository,
+       destination_registry, destination_repository, tags, digests, reference_count, state, run, failure,
+       create_time, end_time, references_total, references_failed
+  FROM jsonb_populate_recordset(NULL::tasks, %(tasks)s)
+ON CONFLICT ON CONSTRAINT tasks_pkey DO NOTHING
+"""
+_COLLISIONS: Final = """
+SELECT destination_registry, destination_repository, array_agg(DISTINCT source_repository) AS sources
+  FROM tasks WHERE execution_id = %(execution)s AND run > 0
+ GROUP BY destination_registry, destination_repository
+HAVING count(DISTINCT source_repository) > 1
+"""
+_FAIL_COLLIDED: Final = """
+UPDATE tasks
+   SET state = 'FAILED', run = 0, failure = %(failure)s, end_time = %(now)s, references_failed = reference_count
+ WHERE execution_id = %(execution)s AND destination_registry = %(registry)s AND destination_repository = %(repository)s
+   AND state = 'PENDING' AND NOT delegated
+"""
+_COMPLETE: Final = """
+UPDATE executions SET listing_complete = true, tasks_released = true, flow_token = NULL, flow_leased_until = NULL
+ WHERE id = %(execution)s
+"""
+_FAIL: Final = """
+UPDATE executions SET failure = %(failure)s, state_message = %(message)s, flow_token = NULL, flow_leased_until = NULL
+ WHERE id = %(execution)s
+"""
+
+
+class PostgresFlowStore:
+    """Flows and the tasks they write."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def claim_flow(self, *, token: str, now: datetime, until: datetime) -> FlowLease | None:
+        async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(_CLAIM, {"token": token, "now": now, "until": until})
+            row = await cursor.fetchone()
+        if row is None:
+            return None
+        policy = Policy.of_document(row["policy_snapshot"])
+        return FlowLease(execution=ExecutionId(row["id"]), token=token, policy=policy, attempt=row["flow_attempt"])
+
+    async def renew(self, lease: FlowLease, until: datetime) -> None:
+        async with self._pool.connection() as conn:
+            cursor = await conn.execute(_RENEW, {**_of(lease), "until": until})
+            if await cursor.fetchone() is None:
+                raise LeaseLost
+
+    async def release(self, lease: FlowLease) -> None:
+        async with self._pool.connection() as conn:
+            await conn.execute(_RELEASE, _of(lease))
+
+    async def begin_listing(self, lease: FlowLease, *, release_tasks: bool) -> None:
+        async with self._held(lease) as conn:
+            await conn.execute(_FORGET_ITEMS, _of(lease))
+            if release_tasks:
+                await conn.execute(_RELEASE_TASKS, _of(lease))
+
+    async def unwritten(
+        self, lease: FlowLease, destination_index: int, repository: str, references: Sequence[Reference]
+    ) -> list[Reference]:
+        parameters = {
+            **_of(lease),
+            "destination": destination_index,
+            "repository": repository,
+            "keys": [reference.key for reference in references],
+        }
+        async with self._held(lease) as conn:
+            cursor = await conn.execute(_UNWRITTEN, parameters)
+            return [references[place - 1] for (place,) in await cursor.fetchall()]
+
+    async def write_tasks(self, lease: FlowLease, tasks: Sequence[PlannedTask], now: datetime) -> None:
+        documents = [_document(task, lease.execution, now) for task in tasks]
+        async with self._held(lease) as conn:
+            await conn.execute(_INSERT, {"tasks": Jsonb(documents)})
+
+    async def collisions(self, lease: FlowLease) -> list[Collision]:
+        async with self._held(lease) as conn:
+            cursor = await conn.execute(_COLLISIONS, _of(lease))
+            return [
+                Collision(destination_registry=registry, destination_repository=repository, sources=tuple(sources))
+                for registry, repository, sources in await cursor.fetchall()
+            ]
+
+    async def fail_collided(self, lease: FlowLease, collision: Collision, failure: Failure, now: datetime) -> None:
+        parameters = {
+            **_of(lease),
+            "registry": collision.destination_registry,
+            "repository": collision.destination_repository,
+            "failure": Jsonb(failure_document(failure)),
+            "now": now,
+        }
+        async with self._held(lease) as conn:
+            await conn.execute(_FAIL_COLLIDED, parameters)
+
+    async def complete_listing(self, lease: FlowLease, now: datetime) -> None:
+        async with self._held(lease) as conn:
+            await conn.execute(_COMPLETE, _of(lease))
+            await settle(conn, [lease.execution], now)
+
+    async def fail_listing(self, lease: FlowLease, failure: Failure, now: datetime) -> None:
+        parameters = {**_of(lease), "failure": Jsonb(failure_document(failure)), "message": failure.message}
+        async with self._held(lease) as conn:
+            await conn.execute(_FAIL, parameters)
+            await stop_waiting(conn, lease.execution, now)
+            await settle(conn, [lease.execution], now)
+
+    @asynccontextmanager
+    async def _held(self, lease: FlowLease) -> AsyncIterator[Connection]:
+        """A transaction in which the lease holds."""
+        async with self._pool.connection() as conn:
+            cursor = await conn.execute(_LOCK, _of(lease))
+            if await cursor.fetchone() is None:
+                raise LeaseLost
+            yield conn
+
+
+def _of(lease: FlowLease) -> dict[str, Any]:
+    return {"execution": lease.execution, "token": lease.token}
+
+
+def _document(task: PlannedTask, execution: ExecutionId, now: datetime) -> dict[str, Any]:
+    """The columns of a new task, in JSON."""
+    failed = task.failure is not None
+    count = len(task.references)
+    return {
+        "id": task.id,
+        "execution_id": execution,
+        "operation": task.operation,
+        "destination_index": task.destination_index,
+        "source_registry": task.source_registry,
+        "source_repository": task.source_repository,
+        "destination_registry": task.destination_registry,
+        "destination_repository": task.destination_repository,
+        "tags": [reference.tag for reference in task.references],
+        "digests": [reference.digest for reference in task.references],
+        "reference_count": count,
+        "state": TaskState.FAILED if failed else TaskState.PENDING,
+        "run": 0 if failed else 1,
+        "failure": failure_document(task.failure),
+        "create_time": now.isoformat(),
+        "end_time": now.isoformat() if failed else None,
+        "references_total": count,
+        "references_failed": count if failed else 0,
+    }

@@ -1,0 +1,126 @@
+"""Between rows and values."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from typing import Any, Final, LiteralString
+
+from psycopg.types.json import Jsonb
+
+from execution_svc.domain.execution import Execution, ExecutionId, ExecutionState, TaskCounts, Trigger
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.task import Job, JobKey, Operation, Task, TaskId, TaskState
+from execution_svc.domain.transfer import Failure, Outcome, Progress, Reference, ReferenceResult, Side
+
+PROGRESS_COLUMNS: Final[LiteralString] = (
+    "references_total, references_copied, references_unchanged, references_skipped, references_failed, "
+    "blobs_total, blobs_copied, blobs_mounted, blobs_present, "
+    "bytes_total, bytes_copied, bytes_mounted, bytes_present"
+)
+EXECUTION_COLUMNS: Final[LiteralString] = (
+    "id, policy_snapshot, trigger, state, state_message, failure, listing_complete, create_time, start_time, end_time, "
+    "tasks_total, tasks_pending, tasks_running, tasks_succeeded, tasks_failed, tasks_stopped, " + PROGRESS_COLUMNS
+)
+TASK_COLUMNS: Final[LiteralString] = (
+    "id, execution_id, sequence, operation, source_registry, source_repository, destination_registry, "
+    "destination_repository, reference_count, state, run, delegated, attempt, failure, "
+    "create_time, start_time, end_time, " + PROGRESS_COLUMNS
+)
+# For an UPDATE of tasks FROM executions AS e.
+JOB_COLUMNS: Final[LiteralString] = """
+    tasks.id, tasks.run, e.id AS execution_id, e.policy, e.policy_snapshot -> 'override' AS override,
+    tasks.source_registry, tasks.source_repository, tasks.destination_registry, tasks.destination_repository,
+    tasks.tags, tasks.digests
+"""
+
+Row = Mapping[str, Any]
+
+
+def to_execution(row: Row) -> Execution:
+    return Execution(
+        id=ExecutionId(row["id"]),
+        policy=Policy.of_document(row["policy_snapshot"]),
+        trigger=Trigger(row["trigger"]),
+        state=ExecutionState(row["state"]),
+        state_message=row["state_message"],
+        failure=to_failure(row["failure"]),
+        task_counts=TaskCounts(**{each.name: row[f"tasks_{each.name}"] for each in fields(TaskCounts)}),
+        progress=to_progress(row),
+        listing_complete=row["listing_complete"],
+        create_time=row["create_time"],
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+    )
+
+
+def to_task(row: Row) -> Task:
+    return Task(
+        id=TaskId(row["id"]),
+        execution=ExecutionId(row["execution_id"]),
+        sequence=row["sequence"],
+        operation=Operation(row["operation"]),
+        source_registry=row["source_registry"],
+        source_repository=row["source_repository"],
+        destination_registry=row["destination_registry"],
+        destination_repository=row["destination_repository"],
+        reference_count=row["reference_count"],
+        state=TaskState(row["state"]),
+        run=row["run"],
+        delegated=row["delegated"],
+        attempt=row["attempt"],
+        failure=to_failure(row["failure"]),
+        results=tuple(to_result(each) for each in row.get("results") or ()),
+        progress=to_progress(row),
+        create_time=row["create_time"],
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+    )
+
+
+def to_job(row: Row) -> Job:
+    return Job(
+        key=to_key(row),
+        fairness_group=row["policy"] or row["execution_id"],
+        source_registry=row["source_registry"],
+        source_repository=row["source_repository"],
+        destination_registry=row["destination_registry"],
+        destination_repository=row["destination_repository"],
+        references=tuple(
+            Reference(tag=tag, digest=digest) for tag, digest in zip(row["tags"], row["digests"], strict=True)
+        ),
+        override=bool(row["override"]),
+    )
+
+
+def to_key(row: Row) -> JobKey:
+    return JobKey(task=TaskId(row["id"]), run=row["run"])
+
+
+def to_progress(row: Row) -> Progress:
+    return Progress(**{each.name: row[each.name] for each in fields(Progress)})
+
+
+def to_failure(document: Row | None) -> Failure | None:
+    if document is None:
+        return None
+    return Failure(**{**document, "side": Side(document["side"])})
+
+
+def to_result(document: Row) -> ReferenceResult:
+    return ReferenceResult(
+        tag=document["tag"],
+        digest=document["digest"],
+        outcome=Outcome(document["outcome"]),
+        failure=to_failure(document["failure"]),
+    )
+
+
+def failure_document(failure: Failure | None) -> dict[str, Any] | None:
+    return None if failure is None else {**asdict(failure), "metadata": dict(failure.metadata)}
+
+
+def result_documents(results: Iterable[ReferenceResult]) -> list[dict[str, Any]] | None:
+    return [{**asdict(each), "failure": failure_document(each.failure)} for each in results] or None
+
+
+def json_or_null(document: object | None) -> Jsonb | None:
+    return None if document is None else Jsonb(document)
