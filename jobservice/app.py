@@ -7,10 +7,12 @@ import logging
 import os
 import socket
 import uuid
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from jobservice.changes import CHANNEL, Changes
 from jobservice.config import JobConfig
+from jobservice.copying import open_replication
 from jobservice.delete import DeleteHandler
 from jobservice.feeder import Feeder
 from jobservice.gateways import RegistryGateway
@@ -21,11 +23,11 @@ from jobservice.reaper import Reaper
 from jobservice.runner import Handlers, Runner
 from jobservice.servicer import JobServicer
 from jobservice.supervise import supervise
-from jobservice.transfer import DeleteWork
+from jobservice.transfer import DeleteWork, ReplicateWork
 from jobservice.worker import Worker
 from service_kit.channel import open_channel
 from service_kit.clock import SystemClock
-from service_kit.database import listen, open_pool, session_conninfo
+from service_kit.database import Pool, listen, open_pool, session_conninfo
 from service_kit.server import GrpcServer
 from transship.job.v1 import job_pb2_grpc
 
@@ -48,10 +50,17 @@ async def build(config: JobConfig, stack: AsyncExitStack) -> GrpcServer:
     """The service as it runs in production."""
     channel = await stack.enter_async_context(open_channel(config.registry_target, config.client_tls()))
     registries = RegistryGateway(channel)
-    return await build_with(config, stack, {DeleteWork: DeleteHandler(registries)})
+    return await build_with(
+        config,
+        stack,
+        lambda pool: {
+            ReplicateWork: open_replication(registries, pool, stack),
+            DeleteWork: DeleteHandler(registries),
+        },
+    )
 
 
-async def build_with(config: JobConfig, stack: AsyncExitStack, handlers: Handlers) -> JobServer:
+async def build_with(config: JobConfig, stack: AsyncExitStack, make_handlers: Callable[[Pool], Handlers]) -> JobServer:
     """The service with these handlers, by the class of the work that they do."""
     logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of each entry, as we do of each job
     conninfo = config.database_url.get_secret_value()
@@ -67,7 +76,7 @@ async def build_with(config: JobConfig, stack: AsyncExitStack, handlers: Handler
     runs = PostgresRunStore(pool)
     runner = Runner(
         runs,
-        handlers,
+        make_handlers(pool),
         changes,
         SystemClock(),
         worker=_worker_name(),

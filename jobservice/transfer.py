@@ -1,4 +1,4 @@
-"""Values of a transfer: what is asked for, how far it has come, and how it ended. Shared by the queue and the engine."""
+"""Values of a transfer: what is asked for, how far it has come, how it ended. Shared by the queue and the engine."""
 
 from __future__ import annotations
 

@@ -21,6 +21,15 @@ from oci_client.errors import (
 REQUEST_TIMEOUT: Final = 408
 
 
+class AccessRefused(OciError):
+    """No authorization could be had for a request; `reason` is one of ErrorReason."""
+
+    def __init__(self, message: str, *, reason: str, retryable: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retryable = retryable
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """Exponential waits with full jitter, so that many who failed together do not come back together."""
@@ -47,6 +56,8 @@ def is_transient(error: BaseException) -> bool:
     match error:
         case TlsFailure():
             return False
+        case AccessRefused():
+            return error.retryable
         case TooManyRequests() | ServerFault() | Unreachable() | TruncatedBody():
             return True
         case DigestMismatch() | SizeMismatch():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from enum import Enum, auto
 from typing import Final
 
@@ -16,6 +17,7 @@ from jobservice.engine.backoff import REQUESTS, raise_if_final, retry_after_s
 from jobservice.engine.endpoint import retried
 from jobservice.engine.errors import SourceFailed, failing_at
 from jobservice.engine.mover import Mover
+from jobservice.engine.novelty import Novelty
 from jobservice.engine.ports import BlobClaims, BlobLocations, Log
 from jobservice.engine.transfer import CopiedBytes, Route, move_blob
 from jobservice.engine.upload import UploadState
@@ -31,6 +33,7 @@ from oci_client.uploads import Mounted, UploadSession
 # get the bytes in vain.
 HEAD_FIRST_BYTES: Final = 4 * 1024 * 1024
 MOUNT_CANDIDATES: Final = 2  # a registry that refused two mounts will hardly allow a third
+CLAIM_FROM_BYTES: Final = 1024 * 1024  # to send a smaller blob twice costs less than to ask other workers about it
 _EMPTY_JSON: Final = b"{}"  # the empty descriptor of the image specification
 _KNOWN_CONTENT: Final = {Digest.of(_EMPTY_JSON): _EMPTY_JSON}
 # After these a new session may do better.
@@ -57,7 +60,7 @@ class BlobCopier:
         claims: BlobClaims,
         progress: Progress,
         log: Log,
-        repository_is_new: bool,
+        novelty: Novelty,
     ) -> None:
         self._route = route
         self._mover = mover
@@ -65,7 +68,7 @@ class BlobCopier:
         self._claims = claims
         self._progress = progress
         self._log = log
-        self._is_new = repository_is_new
+        self._novelty = novelty
         self._here: set[Digest] = set()
         self._under_way: SingleFlight[Digest, None] = SingleFlight()
 
@@ -74,7 +77,10 @@ class BlobCopier:
         missing = [blob for blob in blobs if blob.digest not in self._here and not is_external(blob)]
         if not missing:
             return
-        known = await self._locations.find(self._route.destination.uid, [blob.digest for blob in missing])
+        route = self._route
+        known = await self._locations.find(
+            route.destination.uid, route.destination_repository, [blob.digest for blob in missing]
+        )
         async with asyncio.TaskGroup() as group:
             for blob in missing:
                 group.create_task(self._bring_once(blob, known), name=f"blob {blob.digest}")
@@ -130,10 +136,10 @@ class BlobCopier:
         uid, own = route.destination.uid, route.destination_repository
         async with (
             route.destination.flights.lead(blob.digest) as flight,
-            self._claims.claim(uid, blob.digest) as was_sent_elsewhere,
+            self._claim(blob) as was_sent_elsewhere,
         ):
             if was_sent_elsewhere:
-                found = await self._locations.find(uid, [blob.digest])
+                found = await self._locations.find(uid, own, [blob.digest])
                 for repository in found.get(blob.digest, ())[:MOUNT_CANDIDATES]:
                     if isinstance(await self._mount(blob, repository), Mounted):
                         flight.landed_in = own
@@ -143,6 +149,11 @@ class BlobCopier:
             self._locations.remember(uid, own, [blob.digest])
             flight.landed_in = own
             return how
+
+    def _claim(self, blob: Descriptor) -> AbstractAsyncContextManager[bool]:
+        if blob.size < CLAIM_FROM_BYTES:
+            return nullcontext(enter_result=False)
+        return self._claims.claim(self._route.destination.uid, blob.digest)
 
     async def _mount(self, blob: Descriptor, repository: str) -> Mounted | UploadSession:
         route = self._route
@@ -157,12 +168,13 @@ class BlobCopier:
         """Put the blob into the repository, unless it turns out to be there. A refused mount has opened `session`."""
         route = self._route
         client, own = route.destination.client, route.destination_repository
-        if session is None and not self._is_new:
-            if blob.size >= HEAD_FIRST_BYTES:
+        if session is None:
+            if blob.size >= HEAD_FIRST_BYTES and not await self._novelty.is_new():
                 if await retried(lambda: client.head_blob(own, blob.digest)) is not None:
                     return _How.PRESENT
+                session = await retried(lambda: client.start_upload(own))
             else:
-                # A mount from the repository itself finds the blob, or opens a session, with one request.
+                # A mount from the repository itself finds the blob or opens a session, with one request.
                 answer = await retried(lambda: client.mount_blob(own, blob.digest, own))
                 if isinstance(answer, Mounted):
                     return _How.PRESENT
@@ -170,30 +182,25 @@ class BlobCopier:
         await self._send(blob, session)
         return _How.COPIED
 
-    async def _send(self, blob: Descriptor, session: UploadSession | None) -> None:
+    async def _send(self, blob: Descriptor, session: UploadSession) -> None:
         """Send the blob, in a new session when one is lost."""
-        route = self._route
-        client, own = route.destination.client, route.destination_repository
+        client, own = self._route.destination.client, self._route.destination_repository
         copied = CopiedBytes(self._progress)
         failures = 0
         while True:
-            session = session or await retried(lambda: client.start_upload(own))
             try:
                 await self._send_into(session, blob, copied)
             except OciError as error:
                 failures += 1
-                if not isinstance(error, _SESSION_ERRORS):
-                    raise_if_final(error, failures, REQUESTS)
-                elif failures >= REQUESTS.attempts:
-                    raise
+                _raise_if_final(error, failures)
                 self._log.warning("upload broke off", digest=blob.digest, error=str(error), failures=failures)
                 await asyncio.sleep(REQUESTS.delay_s(failures, retry_after_s(error)))
-                # The registry may have stored it although its answer was lost.
-                if await retried(lambda: client.head_blob(own, blob.digest)) is not None:
-                    return
-                session = None
             else:
                 return
+            # The registry may have stored it although its answer was lost.
+            if await retried(lambda: client.head_blob(own, blob.digest)) is not None:
+                return
+            session = await retried(lambda: client.start_upload(own))
 
     async def _send_into(self, session: UploadSession, blob: Descriptor, copied: CopiedBytes) -> None:
         content = _content(blob)
@@ -227,8 +234,13 @@ class BlobCopier:
                 self._progress.blobs_copied += 1
 
 
+def _raise_if_final(error: OciError, failures: int) -> None:
+    if not isinstance(error, _SESSION_ERRORS) or failures >= REQUESTS.attempts:
+        raise_if_final(error, failures, REQUESTS)
+
+
 def is_external(blob: Descriptor) -> bool:
-    """Tell whether a layer lives outside of registries, as Windows base layers do; a manifest may name it all the same."""
+    """Tell whether a layer lives outside of registries, as those of Windows do; a manifest may name it all the same."""
     return media_types.is_foreign_layer(blob.media_type)
 
 
@@ -236,6 +248,10 @@ def _content(blob: Descriptor) -> bytes | None:
     """Return the content of a blob that need not be fetched: the empty one, or one that its descriptor holds."""
     if blob.digest in _KNOWN_CONTENT:
         return _KNOWN_CONTENT[blob.digest]
-    if blob.data is not None and len(blob.data) == blob.size and Digest.of(blob.data, blob.digest.algorithm) == blob.digest:
+    if (
+        blob.data is not None
+        and len(blob.data) == blob.size
+        and Digest.of(blob.data, blob.digest.algorithm) == blob.digest
+    ):
         return blob.data
     return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
-class TransferCancelled(Exception):  # noqa: N818 - says what happened
+class TransferCancelled(Exception):
     """The transfer was told to stop."""
 
 
@@ -55,8 +55,6 @@ class Cancellation:
 
 
 def _shut_down(sock: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # not connected any more
         # The plain socket's method: that of an SSLSocket drops its TLS state under the thread that is using it.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        pass  # not connected any more

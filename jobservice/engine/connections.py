@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -216,8 +216,9 @@ class Connections:
         if connection.sock is not None:
             return
         connection.connect()
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        connection.sock.settimeout(self._stall_timeout_s)
+        sock: Any = connection.sock  # connected now; its stub says None for good
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        sock.settimeout(self._stall_timeout_s)
 
     def _proxy(self, origin: Origin) -> str | None:
         proxy = self._proxies.get(origin.scheme) or self._proxies.get("all")

@@ -1,10 +1,8 @@
 """What makes a copy fail, told so that programs and people can act on it.
 
-    CopyError               one reference cannot be copied; holds the Failure
-    SourceFailed            carries an error of the source through the code that writes to the destination
+CopyError               one reference cannot be copied; holds the Failure
+SourceFailed            carries an error of the source through the code that writes to the destination
 """
-
-# ruff: noqa: N818 - the names say what happened
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from jobservice.engine.backoff import is_transient, retry_after_s
+from jobservice.engine.backoff import AccessRefused, is_transient, retry_after_s
 from jobservice.transfer import Failure, Side
 from oci_client import errors as oci
 
@@ -59,7 +57,7 @@ _REASONS: Final[tuple[tuple[type[oci.OciError], str], ...]] = (
 
 def failure_of(error: oci.OciError, side: Side, **metadata: str) -> Failure:
     """Return the failure that an error of oci_client means."""
-    reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), "UNEXPECTED_ANSWER")
+    reason = _reason(error)
     refusal = error if isinstance(error, oci.RegistryError) else None
     pause = retry_after_s(error)
     if pause is not None:
@@ -73,6 +71,12 @@ def failure_of(error: oci.OciError, side: Side, **metadata: str) -> Failure:
         retryable=is_transient(error),
         metadata=metadata,
     )
+
+
+def _reason(error: oci.OciError) -> str:
+    if isinstance(error, AccessRefused):
+        return error.reason
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "UNEXPECTED_ANSWER")
 
 
 @contextmanager

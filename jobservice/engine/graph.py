@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from jobservice.engine.blobs import BlobCopier
 from jobservice.engine.endpoint import retried
 from jobservice.engine.errors import CopyError, failing_at
+from jobservice.engine.novelty import Novelty
 from jobservice.engine.ports import Log
 from jobservice.engine.transfer import Route
 from jobservice.transfer import Failure, Side
 from oci_client.digest import Digest
-from oci_client.errors import ManifestBlobUnknown, OciError
+from oci_client.errors import ManifestBlobUnknown
 from oci_client.manifest import Descriptor, Manifest, Schema1Manifest
 from oci_client.singleflight import SingleFlight
 
@@ -22,38 +24,40 @@ MAX_DEPTH: Final = 8  # of indexes within indexes; real ones have one or two lev
 class GraphCopier:
     """Copies manifests and all that they need into the destination repository of one job."""
 
-    def __init__(self, route: Route, blobs: BlobCopier, *, log: Log, repository_is_new: bool) -> None:
+    def __init__(self, route: Route, blobs: BlobCopier, *, log: Log, novelty: Novelty) -> None:
         self._route = route
         self._blobs = blobs
         self._log = log
-        self._is_new = repository_is_new
+        self._novelty = novelty
         self._here: set[Digest] = set()
         self._under_way: SingleFlight[Digest, None] = SingleFlight()
 
     async def fetch(self, reference: str) -> Manifest:
         """Get a manifest of the source by tag or digest. Raises CopyError."""
         with failing_at(Side.SOURCE):
-            return await retried(lambda: self._route.source.client.get_manifest(self._route.source_repository, reference))
+            return await retried(
+                lambda: self._route.source.client.get_manifest(self._route.source_repository, reference)
+            )
 
     async def push(self, manifest: Manifest, reference: str, depth: int = 0) -> None:
         """Bring what the manifest points to, then the manifest itself under `reference`. Raises CopyError."""
         _refuse_unsupported(manifest, depth)
         await self._bring_content(manifest, depth)
-        try:
-            await self._put(manifest, reference)
-        except ManifestBlobUnknown as error:
-            # What we remembered is no longer so: look again, once.
-            self._log.warning("the destination has lost blobs", digests=list(error.digests))
-            self._blobs.doubt(error.digests or [blob.digest for blob in manifest.blobs])
-            self._here.difference_update(child.digest for child in manifest.children)
-            self._is_new = False
-            await self._bring_content(manifest, depth)
-            with failing_at(Side.DESTINATION, digest=manifest.digest):
+        with failing_at(Side.DESTINATION, digest=manifest.digest):
+            try:
                 await self._put(manifest, reference)
-        except OciError as error:
-            with failing_at(Side.DESTINATION, digest=manifest.digest):
-                raise error
+            except ManifestBlobUnknown as error:
+                # What we remembered is no longer so: look again, once.
+                self._log.warning("the destination has lost content", digests=list(error.digests))
+                self._doubt(manifest, error.digests)
+                await self._bring_content(manifest, depth)
+                await self._put(manifest, reference)
         self._here.add(manifest.digest)
+
+    def _doubt(self, manifest: Manifest, digests: Sequence[str]) -> None:
+        self._blobs.doubt(digests or [blob.digest for blob in manifest.blobs])
+        self._here.difference_update(child.digest for child in manifest.children)
+        self._novelty.deny()
 
     async def _put(self, manifest: Manifest, reference: str) -> None:
         client, repository = self._route.destination.client, self._route.destination_repository
@@ -74,7 +78,7 @@ class GraphCopier:
         route = self._route
         if child.digest in self._here:
             return
-        if not self._is_new:
+        if not await self._novelty.is_new():
             with failing_at(Side.DESTINATION, digest=child.digest):
                 found = await retried(
                     lambda: route.destination.client.head_manifest(route.destination_repository, child.digest)
@@ -89,7 +93,9 @@ class GraphCopier:
 def _refuse_unsupported(manifest: Manifest, depth: int) -> None:
     if isinstance(manifest, Schema1Manifest):
         reason = "MANIFEST_TYPE_UNSUPPORTED"
-        message = "The manifest is of Docker's schema 1, which is not replicated. Push the image again with a current client."
+        message = (
+            "The manifest is of Docker's schema 1, which is not replicated. Push the image again with a current client."
+        )
     elif depth > MAX_DEPTH:
         reason = "MANIFEST_INVALID"
         message = f"Indexes are nested more than {MAX_DEPTH} deep."

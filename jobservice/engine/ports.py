@@ -22,8 +22,8 @@ class BlobLocations(Protocol):
     What it says may be out of date: the engine finds out and corrects it.
     """
 
-    async def find(self, registry: str, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
-        """Return for each digest some repositories that hold it, the most recently seen first."""
+    async def find(self, registry: str, repository: str, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Return for each digest some repositories that hold it: `repository` first, if it does, then the newest."""
 
     def remember(self, registry: str, repository: str, digests: Collection[str]) -> None:
         """Note that the repository holds the blobs. Seen by `find` at once, by other workers soon."""

@@ -19,14 +19,10 @@ REFERENCES_AT_ONCE: Final = 32  # of one job; the gates of the registries decide
 class ReferenceCopier:
     """Copies references from one repository to another, each for itself: one that fails leaves the others alone."""
 
-    def __init__(
-        self, route: Route, graph: GraphCopier, *, override: bool, absent: bool, progress: Progress, log: Log
-    ) -> None:
+    def __init__(self, route: Route, graph: GraphCopier, *, override: bool, progress: Progress, log: Log) -> None:
         self._route = route
         self._graph = graph
         self._override = override
-        # Whether the destination repository is known to have nothing, so that nothing need be looked up there.
-        self._absent = absent
         self._progress = progress
         self._log = log
         self._places = asyncio.Semaphore(REFERENCES_AT_ONCE)
@@ -50,14 +46,14 @@ class ReferenceCopier:
 
     async def _decide(self, reference: ArtifactReference) -> ReferenceResult:
         name = reference.tag or reference.digest
-        if self._absent:
-            return await self._transfer(reference, name)
         wanted, present = await self._look_up(reference, name)
         reference = ArtifactReference(tag=reference.tag, digest=wanted)
         if present == wanted:
             return ReferenceResult(reference=reference, outcome=Outcome.UNCHANGED)
         if present is not None and not self._override:
-            return ReferenceResult(reference=reference, outcome=Outcome.SKIPPED, failure=_tag_exists(reference, present))
+            return ReferenceResult(
+                reference=reference, outcome=Outcome.SKIPPED, failure=_tag_exists(reference, present)
+            )
         return await self._transfer(reference, name)
 
     async def _look_up(self, reference: ArtifactReference, name: str) -> tuple[str, str | None]:

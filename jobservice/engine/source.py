@@ -99,9 +99,7 @@ class BlobReader:
         raise error
 
     def _get(self, headers: dict[str, str], authorization: str | None) -> Exchange:
-        return self._connections.get(
-            self._url, headers, authorization=authorization, cancellation=self._cancellation
-        )
+        return self._connections.get(self._url, headers, authorization=authorization, cancellation=self._cancellation)
 
     def _at_offset(self, exchange: Exchange) -> Exchange:
         """Check the size of a whole answer, and pass over what was read before."""

@@ -101,9 +101,13 @@ class RegistryGate:
     async def slot(self, action: Action, priority: int = 0) -> AsyncIterator[None]:
         """Wait until the registry is not held and its window has a place."""
         async with self._windows[action].slot(priority):
-            while (pause := self._held_until - self._clock()) > 0:
-                await asyncio.sleep(pause)
+            await self._wait_for_release()
             yield
+
+    async def _wait_for_release(self) -> None:
+        # A hold may be made longer while it lasts.
+        while (pause := self._held_until - self._clock()) > 0:  # noqa: ASYNC110 - time ends it, not an event
+            await asyncio.sleep(pause)
 
     def observe(self, action: Action, outcome: Outcome) -> None:
         """Learn from how a request went."""
