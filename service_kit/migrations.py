@@ -47,8 +47,8 @@ class Migration:
 
 
 def schema_of(package: str) -> str:
-    """The schema that a service owns: `registry` for the package `registry_svc`."""
-    return package.removesuffix("_svc")
+    """The schema that a service owns: `registry` for the package `registry_svc`, `job` for `jobservice`."""
+    return package.removesuffix("_svc").removesuffix("service")
 
 
 async def migrate(conninfo: str, *, schema: str, package: str) -> list[str]:
