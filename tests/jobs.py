@@ -1,0 +1,214 @@
+"""Builders and small working parts for tests of the job service."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from jobservice.changes import Change, Changes
+from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry
+from jobservice.errors import JobNotFound
+from jobservice.handlers import JobContext
+from jobservice.store import Beat, Claim, Cursor, Finish, Reaped
+from jobservice.transfer import ArtifactReference, DeleteWork, Failure, Outcome, ReferenceResult
+from service_kit.clock import FakeClock
+
+COPIED = ReferenceResult(reference=ArtifactReference(tag="1"), outcome=Outcome.COPIED)
+
+
+def a_spec(key: str, *, group: str = "policies/p", tags: tuple[str, ...] = ("1",)) -> JobSpec:
+    work = DeleteWork(registry="registries/r", repository="library/nginx", tags=tags)
+    return JobSpec(key=key, fairness_group=group, work=work)
+
+
+def failed(reason: str = "REGISTRY_FAULT", *, retryable: bool = True, **metadata: str) -> ReferenceResult:
+    failure = Failure(reason=reason, message="No.", retryable=retryable, metadata=metadata)
+    return ReferenceResult(reference=ArtifactReference(tag="1"), outcome=Outcome.FAILED, failure=failure)
+
+
+class Script:
+    """A handler that ends as told: with results, an exception, or not before it is released."""
+
+    def __init__(self, *ends: Sequence[ReferenceResult] | Exception) -> None:
+        self.ends = list(ends)
+        self.begun: list[tuple[str, int]] = []
+        self.cancelled: list[str] = []
+        self.began = asyncio.Event()
+        self.released = asyncio.Event()
+        self.blocking = False
+        self.steps = 0
+
+    async def run(self, context: JobContext) -> Sequence[ReferenceResult]:
+        self.begun.append((context.key, context.attempt))
+        self.began.set()
+        context.log.info("begun", attempt=context.attempt)
+        try:
+            context.progress.bytes_copied += self.steps
+            if self.blocking:
+                await self.released.wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(context.key)
+            raise
+        end = self.ends.pop(0) if self.ends else [COPIED]
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+
+@dataclass(kw_only=True)
+class _Row:
+    job: Job
+    failed_attempts: int = 0
+    lost_attempts: int = 0
+    heartbeat_at: datetime = datetime.min.replace(tzinfo=UTC)
+    queued_at: datetime | None = None
+    log: list[LogEntry] = field(default_factory=list)
+    run_after: datetime = datetime.min.replace(tzinfo=UTC)
+
+
+class MemoryStore:
+    """JobStore and RunStore in one, on a clock that the test owns."""
+
+    def __init__(self, changes: Changes | None = None, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.rows: dict[str, _Row] = {}
+        self._changes = changes or Changes()
+
+    async def submit(self, specs: Sequence[JobSpec]) -> frozenset[str]:
+        others = set()
+        for spec in specs:
+            status = JobStatus(key=spec.key)
+            row = self.rows.setdefault(spec.key, _Row(job=Job(spec=spec, status=status, create_time=self.clock.now())))
+            if row.job.spec != spec:
+                others.add(spec.key)
+        return frozenset(others)
+
+    async def get(self, key: str) -> Job:
+        if key not in self.rows:
+            raise JobNotFound(job=f"jobs/{key}")
+        return self.rows[key].job
+
+    async def page(self, states: frozenset[JobState], *, limit: int, after: Cursor | None) -> list[Job]:
+        jobs = sorted((row.job for row in self.rows.values()), key=_age, reverse=True)
+        found = [job for job in jobs if not states or job.status.state in states]
+        return [_without_results(job) for job in found if after is None or _age(job) < after][:limit]
+
+    async def existing(self, keys: Sequence[str]) -> frozenset[str]:
+        return frozenset(keys) & self.rows.keys()
+
+    async def newer(self, known: Mapping[str, int]) -> list[JobStatus]:
+        found = [(self.rows[key].job.status, revision) for key, revision in known.items() if key in self.rows]
+        return [status for status, revision in found if status.revision > revision]
+
+    async def request_stop(self, keys: Sequence[str]) -> None:
+        for row in [self.rows[key] for key in keys if key in self.rows]:
+            if row.job.status.state is JobState.PENDING:
+                self._change(row, state=JobState.STOPPED, stop_requested=True, end_time=self.clock.now())
+            elif row.job.status.state is JobState.RUNNING and not row.job.status.stop_requested:
+                self._change(row, stop_requested=True)
+
+    async def read_log(self, key: str, *, after: int, limit: int) -> list[LogEntry]:
+        return self.rows[key].log[after : after + limit]
+
+    def queue(self, *keys: str) -> None:
+        """What the feeder does."""
+        for key in keys:
+            self.rows[key].queued_at = self.clock.now()
+
+    async def claim(self, key: str, *, worker: str) -> Claim | None:
+        row = self.rows[key]
+        status = row.job.status
+        if status.state is not JobState.PENDING or row.queued_at is None:
+            return None
+        row.heartbeat_at = self.clock.now()
+        self._change(
+            row,
+            state=JobState.RUNNING,
+            attempt=status.attempt + 1,
+            progress={},
+            start_time=status.start_time or self.clock.now(),
+            next_attempt_time=None,
+        )
+        work, attempt = row.job.spec.work, row.job.status.attempt
+        return Claim(key=key, attempt=attempt, work=work, failed_attempts=row.failed_attempts)
+
+    async def beat(self, beats: Sequence[Beat]) -> Mapping[str, bool]:
+        held = {}
+        for beat in beats:
+            if (row := self._held(beat)) is not None:
+                row.heartbeat_at = self.clock.now()
+                first = len(row.log) + 1
+                row.log += [LogEntry(sequence=first + place, line=line) for place, line in enumerate(beat.lines)]
+                if beat.progress is not None:
+                    self._change(row, urgent=False, progress=beat.progress)
+                held[beat.key] = row.job.status.stop_requested
+        return held
+
+    async def finish(self, beat: Beat, finish: Finish) -> bool:
+        if not await self.beat([beat]):
+            return False
+        row = self.rows[beat.key]
+        row.failed_attempts += finish.counts_as_failure
+        row.queued_at = None
+        row.run_after = self.clock.now() + timedelta(seconds=finish.delay_s)
+        pending = finish.state is JobState.PENDING
+        state = JobState.STOPPED if pending and row.job.status.stop_requested else finish.state
+        waits = state is JobState.PENDING
+        self._change(
+            row,
+            state=state,
+            failure=finish.failure or (row.job.status.failure if waits else None),
+            results=finish.results,
+            end_time=None if waits else self.clock.now(),
+            next_attempt_time=row.run_after if waits and row.failed_attempts else None,
+        )
+        return True
+
+    async def reap(self, *, silent_s: float, max_lost: int) -> Reaped:
+        limit = self.clock.now() - timedelta(seconds=silent_s)
+        running = [row for row in self.rows.values() if row.job.status.state is JobState.RUNNING]
+        ends: dict[JobState, list[str]] = {JobState.PENDING: [], JobState.STOPPED: [], JobState.FAILED: []}
+        for row in [row for row in running if row.heartbeat_at <= limit]:
+            row.lost_attempts += 1
+            row.queued_at = None
+            end = JobState.FAILED if row.lost_attempts >= max_lost else JobState.PENDING
+            end = JobState.STOPPED if row.job.status.stop_requested else end
+            ends[end].append(row.job.spec.key)
+            lost = Failure(reason="WORKER_LOST", message="", metadata={"attempt": str(row.job.status.attempt)})
+            self._change(
+                row,
+                state=end,
+                end_time=self.clock.now() if end.is_final else None,
+                failure=lost if end is JobState.FAILED else row.job.status.failure,
+            )
+        returned, stopped, failed_ = map(tuple, ends.values())
+        return Reaped(returned=returned, stopped=stopped, failed=failed_)
+
+    async def queued_for(self, seconds: float) -> list[str]:
+        limit = self.clock.now() - timedelta(seconds=seconds)
+        waiting = [row for row in self.rows.values() if row.job.status.state is JobState.PENDING]
+        return [row.job.spec.key for row in waiting if row.queued_at is not None and row.queued_at <= limit]
+
+    async def unqueue(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            if self.rows[key].job.status.state is JobState.PENDING:
+                self.rows[key].queued_at = None
+
+    def _held(self, beat: Beat) -> _Row | None:
+        row = self.rows.get(beat.key)
+        if row is None or row.job.status.state is not JobState.RUNNING or row.job.status.attempt != beat.attempt:
+            return None
+        return row
+
+    def _change(self, row: _Row, *, urgent: bool = True, **changes: object) -> None:
+        status = replace(row.job.status, revision=row.job.status.revision + 1, **changes)  # type: ignore[arg-type]
+        row.job = replace(row.job, status=status)
+        self._changes.publish(Change(keys=frozenset({status.key}), urgent=urgent))
+
+
+def _age(job: Job) -> Cursor:
+    return job.create_time, job.spec.key
+
+
+def _without_results(job: Job) -> Job:
+    return replace(job, status=replace(job.status, results=()))
