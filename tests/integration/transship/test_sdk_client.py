@@ -1,0 +1,153 @@
+"""The SDK over loopback gRPC: paging, retries, streams that break, errors."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fake_services import Execution, FakeServices, fake_services
+
+from service_kit.errors import FieldViolation, InvalidRequest, ServiceUnavailable, ShuttingDown
+from transship.registry.v1.registry_pb2 import Credential, Registry
+from transship.sdk import ErrorKind, TransshipClient, TransshipError, destination, name_filter
+from transship.type.v1.transfer_pb2 import LogEntry
+
+
+@pytest.fixture
+async def fakes() -> AsyncIterator[FakeServices]:
+    async with fake_services() as fakes:
+        yield fakes
+
+
+@pytest.fixture
+async def client(fakes: FakeServices) -> AsyncIterator[TransshipClient]:
+    async with fakes.client() as client:
+        yield client
+
+
+def running(tasks: int) -> Execution:
+    execution = Execution(state=Execution.STATE_RUNNING)
+    execution.task_counts.total = tasks
+    return execution
+
+
+SUCCEEDED = Execution(state=Execution.STATE_SUCCEEDED)
+
+
+async def test_a_list_comes_from_all_its_pages(client: TransshipClient, fakes: FakeServices) -> None:
+    for number in range(5):
+        fakes.registries.stored[f"registries/r{number}"] = Registry(name=f"registries/r{number}")
+    assert [each.name[-2:] async for each in client.registries.list()] == ["r0", "r1", "r2", "r3", "r4"]
+    assert [each.page_token for each in fakes.calls.requests["ListRegistries"]] == ["", "2", "4"]
+
+
+async def test_a_read_is_repeated_while_the_service_is_away(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.registries.stored["registries/hub"] = Registry(name="registries/hub")
+    fakes.calls.fail_next("GetRegistry", ServiceUnavailable(service="x"), ShuttingDown())
+    assert (await client.registries.get("hub")).name == "registries/hub"
+    assert len(fakes.calls.requests["GetRegistry"]) == 3
+
+
+async def test_a_read_ends_after_five_attempts(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.calls.fail_next("GetRegistry", *[ShuttingDown() for _ in range(9)])
+    with pytest.raises(TransshipError) as caught:
+        await client.registries.get("hub")
+    assert caught.value.reason == "SHUTTING_DOWN"
+    assert len(fakes.calls.requests["GetRegistry"]) == 5
+
+
+async def test_a_create_is_not_repeated(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.calls.fail_next("CreateRegistry", ShuttingDown())
+    with pytest.raises(TransshipError):
+        await client.registries.create("hub", type="docker-registry", url="https://hub.example")
+    assert len(fakes.calls.requests["CreateRegistry"]) == 1
+
+
+async def test_a_start_is_repeated_under_one_request_id(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.calls.fail_next("StartExecution", ShuttingDown())
+    await client.executions.start("nightly")
+    first, second = fakes.calls.requests["StartExecution"]
+    assert first == second
+    assert first.policy == "policies/nightly"
+    assert len(fakes.executions.stored) == 1
+
+
+async def test_an_error_of_a_service_tells_kind_reason_and_metadata(client: TransshipClient) -> None:
+    with pytest.raises(TransshipError) as caught:
+        await client.policies.get("nightly")
+    assert caught.value.kind is ErrorKind.NOT_FOUND
+    assert caught.value.reason == "POLICY_NOT_FOUND"
+    assert caught.value.metadata == {"policy": "policies/nightly"}
+
+
+async def test_violations_come_with_their_fields(client: TransshipClient, fakes: FakeServices) -> None:
+    violation = FieldViolation("registry.url", "is no URL")
+    fakes.calls.fail_next("CreateRegistry", InvalidRequest(violations=[violation]))
+    with pytest.raises(TransshipError) as caught:
+        await client.registries.create("hub", type="docker-registry", url="hub")
+    assert caught.value.violations == (violation,)
+
+
+async def test_an_update_names_what_is_given_and_nothing_else(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.registries.stored["registries/hub"] = Registry(
+        name="registries/hub", description="ours", insecure=True, credential=Credential(username="u")
+    )
+    updated = await client.registries.update("hub", insecure=False, credential=None)
+    assert not updated.insecure
+    assert not updated.HasField("credential")
+    assert updated.description == "ours"
+    assert list(fakes.calls.requests["UpdateRegistry"][0].update_mask.paths) == ["credential", "insecure"]
+
+
+async def test_a_policy_is_made_of_its_parts(client: TransshipClient) -> None:
+    policy = await client.policies.create(
+        "nightly",
+        source_registry="hub",
+        destinations=[destination("mirror", namespace="library")],
+        filters=[name_filter("library/**")],
+    )
+    assert policy.source_registry == "registries/hub"
+    assert policy.destinations[0].registry == "registries/mirror"
+    assert policy.destinations[0].WhichOneof("mapping") == "namespace"
+    updated = await client.policies.update("policies/nightly", source_registry="other", disabled=True)
+    assert (updated.source_registry, updated.disabled) == ("registries/other", True)
+    assert updated.filters[0].glob == "library/**"
+
+
+async def test_a_watch_goes_on_after_a_break_without_saying_anything_twice(
+    client: TransshipClient, fakes: FakeServices
+) -> None:
+    fakes.executions.script = [running(1), running(2), running(3), SUCCEEDED]
+    fakes.executions.breaks_after = {2: ShuttingDown()}
+    execution = await client.executions.start("nightly")
+    seen = [(each.state, each.task_counts.total) async for each in client.executions.watch(execution.name)]
+    final = Execution.STATE_SUCCEEDED
+    assert seen == [*[(Execution.STATE_RUNNING, total) for total in (1, 2, 3)], (final, 3)]
+    assert len(fakes.calls.requests["WatchExecution"]) == 2
+
+
+async def test_waiting_gives_the_final_state(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.executions.script = [running(1), Execution(state=Execution.STATE_FAILED)]
+    execution = await client.executions.start("nightly")
+    assert (await client.executions.wait(execution.name)).state == Execution.STATE_FAILED
+
+
+async def test_a_watch_of_nothing_ends_with_its_error(client: TransshipClient, fakes: FakeServices) -> None:
+    with pytest.raises(TransshipError, match="no execution"):
+        await client.executions.wait("unknown")
+    assert len(fakes.calls.requests["WatchExecution"]) == 1
+
+
+async def test_a_log_is_read_on_after_the_last_line(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.executions.log = [LogEntry(sequence=number, message=f"line {number}") for number in range(1, 6)]
+    fakes.executions.breaks_after = {4: ShuttingDown()}
+    entries = [entry.sequence async for entry in client.executions.read_task_log("t", execution="e", follow=True)]
+    assert entries == [1, 2, 3, 4, 5]
+    first, second = fakes.calls.requests["ReadTaskLog"]
+    assert (first.name, first.after_sequence, second.after_sequence) == ("executions/e/tasks/t", 0, 3)
+
+
+async def test_a_service_that_is_not_there_is_unavailable() -> None:
+    nowhere = "127.0.0.1:1"
+    async with TransshipClient.connect(registry=nowhere, policy=nowhere, execution=nowhere) as client:
+        with pytest.raises(TransshipError, match="registry_svc cannot be reached") as caught:
+            await client.registries.get("hub")
+    assert caught.value.kind is ErrorKind.UNAVAILABLE

@@ -1,0 +1,22 @@
+"""Resource names from what people type: `nightly`, a uid, or the full `policies/nightly`."""
+
+
+def registry_name(text: str) -> str:
+    return _below("registries", text)
+
+
+def policy_name(text: str) -> str:
+    return _below("policies", text)
+
+
+def execution_name(text: str) -> str:
+    return _below("executions", text)
+
+
+def task_name(text: str, *, execution: str = "") -> str:
+    """The task of a full name, or of an id below its execution."""
+    return text if "/" in text else f"{execution_name(execution)}/tasks/{text}"
+
+
+def _below(collection: str, text: str) -> str:
+    return text if text.startswith(f"{collection}/") else f"{collection}/{text}"
