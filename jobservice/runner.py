@@ -117,6 +117,7 @@ class Runner:
         self._jitter = jitter
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._beating = asyncio.Lock()
         self._draining = False
 
     async def start(self, key: str) -> None:
@@ -139,7 +140,8 @@ class Runner:
         with self._changes.subscribed(self._runs) as news:
             while True:
                 await news.wait_urgent(SAMPLE_INTERVAL_S)
-                await self._beat(news.take())
+                async with self._beating:
+                    await self._beat(news.take())
 
     async def _beat(self, asked: Collection[str]) -> None:
         runs = [run for key, run in self._runs.items() if key in asked or run.has_news()]
@@ -178,11 +180,11 @@ class Runner:
             run.interrupt(Interrupt.DRAIN)
         try:
             finish = await self._carried_out(run)
-            if finish is not None:
-                await self._write_down(run, finish)
         finally:
             if self._runs.get(claim.key) is run:
                 del self._runs[claim.key]
+        if finish is not None:
+            await self._write_down(run, finish)
 
     async def _carried_out(self, run: Run) -> Finish | None:
         """How the job goes on after the attempt; None when that is not ours to say any more."""
@@ -202,6 +204,8 @@ class Runner:
 
     async def _write_down(self, run: Run, finish: Finish) -> None:
         """Until it is written or the job was lost: an end that is known must not wait for the reaper."""
+        async with self._beating:
+            pass  # a beat that is on its way holds progress and lines that come before the end
         while True:
             beat = run.take_beat()
             try:

@@ -13,6 +13,7 @@ from jobservice.store import Beat, Claim, Cursor, Finish, Reaped
 from jobservice.transfer import ArtifactReference, DeleteWork, Failure, Outcome, ReferenceResult
 from service_kit.clock import FakeClock
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 COPIED = ReferenceResult(reference=ArtifactReference(tag="1"), outcome=Outcome.COPIED)
 
 
@@ -60,10 +61,10 @@ class _Row:
     job: Job
     failed_attempts: int = 0
     lost_attempts: int = 0
-    heartbeat_at: datetime = datetime.min.replace(tzinfo=UTC)
+    heartbeat_at: datetime = LONG_AGO
     queued_at: datetime | None = None
     log: list[LogEntry] = field(default_factory=list)
-    run_after: datetime = datetime.min.replace(tzinfo=UTC)
+    run_after: datetime = LONG_AGO
 
 
 class MemoryStore:
