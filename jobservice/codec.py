@@ -43,10 +43,10 @@ def results_from_json(value: Any) -> tuple[ReferenceResult, ...]:
     return _RESULTS.validate_python(value)
 
 
-def without_nul(text: str) -> str:
-    """PostgreSQL stores no NUL, and registries put anything into their messages."""
-    return text.replace("\0", "\ufffd")
+def storable(text: str) -> str:
+    """PostgreSQL stores neither NUL nor half a surrogate pair, and registries put anything into their messages."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _dumps(value: Any) -> str:
-    return json.dumps(value).replace("\\u0000", "\\ufffd")
+    return storable(json.dumps(value, ensure_ascii=False).replace("\\u0000", "\\ufffd"))

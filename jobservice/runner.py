@@ -124,7 +124,7 @@ class Runner:
         """Runs a job to its end. When the caller is cancelled, the run goes on without it."""
         task = asyncio.create_task(self._run_in_slot(key), name=f"run {key}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         await asyncio.shield(task)
 
     async def drain(self) -> None:
@@ -142,6 +142,11 @@ class Runner:
                 await news.wait_urgent(SAMPLE_INTERVAL_S)
                 async with self._beating:
                     await self._beat(news.take())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("run not begun or not ended", run=task.get_name(), error=repr(error))
 
     async def _beat(self, asked: Collection[str]) -> None:
         runs = [run for key, run in self._runs.items() if key in asked or run.has_news()]

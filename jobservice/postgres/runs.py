@@ -192,7 +192,7 @@ async def _insert_lines(connection: psycopg.AsyncConnection[Any], lines: Sequenc
             "sequences": [sequence for _, sequence, _ in lines],
             "times": [line.write_time for _, _, line in lines],
             "severities": [line.severity for _, _, line in lines],
-            "messages": [codec.without_nul(line.message) for _, _, line in lines],
+            "messages": [codec.storable(line.message) for _, _, line in lines],
             "fields": [codec.mapping_to_json(line.fields) for _, _, line in lines],
         },
     )

@@ -129,7 +129,7 @@ async def test_success_is_final(store: Store, claim: Callable[[str], Awaitable[C
 
 
 async def test_a_failure_comes_back_whole(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
-    result = failed("BLOB_UNKNOWN", retryable=False, digest="sha256:\0")
+    result = failed("BLOB_UNKNOWN", retryable=False, digest="sha256:\0\ud800")
     mine = await claim("a")
     await store.finish(beat(mine), Finish(state=JobState.FAILED, failure=result.failure, results=(result,)))
 
@@ -263,7 +263,7 @@ async def test_the_log_is_one_over_all_attempts(
     store: Store, claim: Callable[[str], Awaitable[Claim]], queue: Callable[..., Awaitable[None]]
 ) -> None:
     mine = await claim("a")
-    await store.beat([beat(mine, lines=(line("one"), line("two\0")))])
+    await store.beat([beat(mine, lines=(line("one"), line("two\0\ud800")))])
     await store.finish(beat(mine, lines=(line("three"),)), Finish(state=JobState.PENDING))
     await queue("a")
     again = await store.claim("a", worker="w")
