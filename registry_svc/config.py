@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from registry_svc.service.health import CHECK_INTERVAL_S
+from registry_svc.vault import KeyRing
 from service_kit.config import ServiceConfig
 
 
@@ -21,3 +22,9 @@ class RegistryConfig(ServiceConfig):
     health_interval_s: float = Field(
         CHECK_INTERVAL_S, gt=0, description="Seconds between two checks of the same registry, give or take a tenth."
     )
+
+    @field_validator("credential_keys_file")
+    @classmethod
+    def _keys_can_be_read(cls, path: Path) -> Path:
+        KeyRing.read(path)
+        return path

@@ -1,13 +1,14 @@
 """What this service asks of others."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import grpc
 
 from service_kit.status import remote_errors
 from transship.policy.v1 import policy_pb2, policy_pb2_grpc
 
-LIST_TIMEOUT_S = 10.0  # a caller waits for the answer; a policy service that is down is told at once
+LIST_TIMEOUT_S: Final = 10.0  # a caller waits for the answer; a policy service that is down is told at once
 
 
 class GrpcPolicyGateway:

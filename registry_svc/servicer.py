@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002 - gRPC hands every method a request and a context, needed or not
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -88,8 +89,10 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.ListResourcesRequest, context: Any
     ) -> AsyncIterator[catalog_pb2.ListResourcesResponse]:
         selection = convert.selection_from_pb(request.filters)
-        async for listing in self._catalog.list_artifacts(convert.key_from_name(request.registry), selection):
-            yield convert.listing_to_pb(listing)
+        key = convert.key_from_name(request.registry)
+        async with aclosing(self._catalog.list_artifacts(key, selection)) as listings:
+            async for listing in listings:
+                yield convert.listing_to_pb(listing)
 
     async def PrepareRepositories(
         self, request: catalog_pb2.PrepareRepositoriesRequest, context: Any

@@ -27,7 +27,7 @@ _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _DEFAULT_KEY_ID: Final = "1"
 
 
-class KeysInvalid(Exception):
+class KeysInvalid(ValueError):
     """The file of keys cannot be used; the message says which line and never what is in it."""
 
 

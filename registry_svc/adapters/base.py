@@ -1,6 +1,6 @@
 """What an adapter is, and the values that it speaks in."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -119,8 +119,8 @@ class Adapter(Protocol):
         """
         ...
 
-    def list_artifacts(self, selection: Selection) -> AsyncIterator[Listing]:
-        """The artifacts that pass, in batches, while they are being found.
+    def list_artifacts(self, selection: Selection) -> AsyncGenerator[Listing, None]:
+        """The artifacts that pass, in batches, while they are being found; closing it ends the search.
 
         Raises:
             CatalogUnsupported: the registry cannot list its repositories, and the selection does not name them.

@@ -1,7 +1,7 @@
 """The adapter for any registry that speaks the distribution specification; others are made of the same parts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -63,7 +63,7 @@ class NativeAdapter:
                 if self._endpoint.credential is not None:
                     raise
 
-    async def list_artifacts(self, selection: Selection) -> AsyncIterator[Listing]:
+    async def list_artifacts(self, selection: Selection) -> AsyncGenerator[Listing, None]:
         lister = RepositoryLister(self._client, selection, Retries(self._sleep))
         with registry_errors(self._endpoint):
             try:

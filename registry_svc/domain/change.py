@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from registry_svc.domain.errors import RegistryPasswordNeeded
-from registry_svc.domain.registry import UNTRIED, Credential, Endpoint, Registry, SealedCredential
+from registry_svc.domain.registry import COLLECTION, UNTRIED, Credential, Endpoint, Registry, SealedCredential
 from registry_svc.domain.rules import Violations, parse_ca_certificate, parse_id, parse_url
 
 _PASSWORD_FIELD = "registry.credential.password"  # noqa: S105 - the name of a field
@@ -38,7 +38,7 @@ class Draft:
 
     def endpoint(self) -> Endpoint:
         return Endpoint(
-            registry=self.id and f"registries/{self.id}",
+            registry=COLLECTION + self.id,
             url=self.url,
             credential=self.credential,
             insecure=self.insecure,

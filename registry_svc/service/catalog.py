@@ -1,6 +1,7 @@
 """The use cases of what is in a registry: list it, prepare it, delete from it, and get access to it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from registry_svc.adapters.base import Access, Listing, RepositoryFailure, RepositoryScope
 from registry_svc.domain.registry import Registry
@@ -16,10 +17,10 @@ class Catalog:
         self._store = store
         self._sessions = sessions
 
-    async def list_artifacts(self, key: str, selection: Selection) -> AsyncIterator[Listing]:
+    async def list_artifacts(self, key: str, selection: Selection) -> AsyncGenerator[Listing, None]:
         registry = await self._store.get(key)
-        async with self._sessions.lease(registry) as adapter:
-            async for batch in adapter.list_artifacts(selection):
+        async with self._sessions.lease(registry) as adapter, aclosing(adapter.list_artifacts(selection)) as batches:
+            async for batch in batches:
                 yield batch
 
     async def prepare(self, key: str, repositories: Sequence[str]) -> Sequence[RepositoryFailure]:
