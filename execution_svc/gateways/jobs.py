@@ -64,7 +64,7 @@ class RemoteJobs:
 class _DelegateStream:
     """Delegate, in our words. A sender waits in vain once the stream is broken; reading says so."""
 
-    def __init__(self, stub: job_pb2_grpc.JobServiceAsyncStub) -> None:
+    def __init__(self, stub: "job_pb2_grpc.JobServiceAsyncStub") -> None:
         self._requests: asyncio.Queue[pb.DelegateRequest] = asyncio.Queue(maxsize=1)
         self._call = stub.Delegate(self._sent())
 

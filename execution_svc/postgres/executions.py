@@ -50,7 +50,7 @@ UPDATE executions SET state = 'STOPPING', flow_token = NULL, flow_leased_until =
 _REOPEN: Final = """
 UPDATE executions AS e
    SET state = 'RUNNING', state_message = '', failure = NULL, start_time = COALESCE(start_time, %(now)s),
-       end_time = NULL,       listing_complete = listed.completely,
+       end_time = NULL, listing_complete = listed.completely,
        tasks_released = tasks_released AND listed.completely
   FROM (SELECT listing_complete AND NOT EXISTS (SELECT FROM tasks WHERE execution_id = executions.id AND run = 0)
                AS completely

@@ -1,0 +1,405 @@
+"""The stores of the execution service in memory: what they promise, in the plainest words."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+
+from execution_svc.domain.errors import ExecutionNotFound, LeaseLost, RequestIdReused, TaskNotFound
+from execution_svc.domain.execution import (
+    NOTHING_TO_REPLICATE,
+    Execution,
+    ExecutionFilter,
+    ExecutionId,
+    ExecutionState,
+    FlowLease,
+    StartRequest,
+    TaskCounts,
+    Trigger,
+)
+from execution_svc.domain.task import (
+    Collision,
+    Job,
+    JobKey,
+    JobStatus,
+    PlannedTask,
+    Task,
+    TaskFilter,
+    TaskId,
+    TaskState,
+)
+from execution_svc.domain.transfer import NO_PROGRESS, Failure, Progress, Reference
+from execution_svc.store import ExecutionCursor
+
+
+@dataclass(kw_only=True)
+class _Row:
+    """An execution, and what its worker needs to know."""
+
+    execution: Execution
+    request_id: str | None
+    subject: str
+    released: bool = False
+    attempt: int = 0
+    token: str | None = None
+    leased_until: datetime | None = None
+
+
+@dataclass(kw_only=True)
+class _TaskRow:
+    task: Task
+    planned: PlannedTask
+    revision: int = 0
+
+    @property
+    def open(self) -> bool:
+        return not self.task.state.is_final
+
+    @property
+    def waiting(self) -> bool:
+        return self.task.state is TaskState.PENDING and not self.task.delegated
+
+    @property
+    def in_flight(self) -> bool:
+        return self.task.delegated and self.open
+
+
+class MemoryStore:
+    """All three stores in one."""
+
+    def __init__(self) -> None:
+        self._rows: dict[ExecutionId, _Row] = {}
+        self._tasks: dict[TaskId, _TaskRow] = {}
+        self._sequence = 0
+
+    # What the API reads and changes.
+
+    async def started_by(self, request_id: str, subject: str) -> Execution | None:
+        for row in self._rows.values():
+            if row.request_id == request_id:
+                if row.subject != subject:
+                    raise RequestIdReused(request_id=request_id)
+                return self._execution(row)
+        return None
+
+    async def create(self, request: StartRequest) -> Execution:
+        if request.request_id and (started := await self.started_by(request.request_id, request.subject)):
+            return started
+        execution = Execution(
+            id=request.id,
+            policy=request.policy,
+            trigger=Trigger.MANUAL,
+            state=ExecutionState.PENDING,
+            create_time=request.now,
+        )
+        self._rows[request.id] = _Row(execution=execution, request_id=request.request_id, subject=request.subject)
+        return execution
+
+    async def get(self, execution: ExecutionId) -> Execution:
+        return self._execution(self._row(execution))
+
+    async def list_executions(
+        self, wanted: ExecutionFilter, after: ExecutionCursor | None, limit: int
+    ) -> list[Execution]:
+        found = sorted(map(self._execution, self._rows.values()), key=lambda each: (each.create_time, each.id))
+        return [
+            each
+            for each in reversed(found)
+            if wanted.policy in {"", each.policy.name}
+            and (not wanted.states or each.state in wanted.states)
+            and (after is None or (each.create_time, each.id) < after)
+        ][:limit]
+
+    async def stop(self, execution: ExecutionId, now: datetime) -> Execution:
+        row = self._row(execution)
+        row.execution.check_stoppable()
+        self._change(row, state=ExecutionState.STOPPING)
+        self._drop_lease(row)
+        self._stop_waiting(row, now)
+        return self._settle(row, now)
+
+    async def retry(self, execution: ExecutionId, now: datetime) -> Execution:
+        row = self._row(execution)
+        row.execution.check_retryable()
+        complete = row.execution.listing_complete and all(each.task.run for each in self._of(row))
+        row.released = row.released and complete
+        self._change(
+            row,
+            state=ExecutionState.RUNNING,
+            state_message="",
+            failure=None,
+            listing_complete=complete,
+            start_time=row.execution.start_time or now,
+            end_time=None,
+        )
+        for each in self._of(row):
+            if each.task.run and each.task.state in {TaskState.FAILED, TaskState.STOPPED}:
+                each.revision = 0
+                each.task = _waiting(each.task, run=each.task.run + 1)
+        return self._execution(row)
+
+    async def task(self, execution: ExecutionId, task: TaskId) -> Task:
+        if task not in self._tasks or self._tasks[task].task.execution != execution:
+            raise TaskNotFound(task=task)
+        return self._tasks[task].task
+
+    async def list_tasks(self, wanted: TaskFilter, after: int, limit: int) -> list[Task]:
+        return [
+            replace(each.task, results=())
+            for each in self._of(self._row(wanted.execution))
+            if each.task.sequence > after and (not wanted.states or each.task.state in wanted.states)
+        ][:limit]
+
+    # What a flow worker reads and writes.
+
+    async def claim_flow(self, *, token: str, now: datetime, until: datetime) -> FlowLease | None:
+        for row in sorted(self._rows.values(), key=lambda each: each.execution.create_time):
+            execution = row.execution
+            wanted = execution.state in {ExecutionState.PENDING, ExecutionState.RUNNING}
+            listed = execution.listing_complete or execution.failure
+            if wanted and not listed and (row.leased_until is None or row.leased_until < now):
+                row.token, row.leased_until, row.attempt = token, until, row.attempt + 1
+                self._change(row, state=ExecutionState.RUNNING, start_time=execution.start_time or now)
+                return FlowLease(execution=execution.id, token=token, policy=execution.policy, attempt=row.attempt)
+        return None
+
+    async def renew(self, lease: FlowLease, until: datetime) -> None:
+        self._held(lease).leased_until = until
+
+    async def release(self, lease: FlowLease) -> None:
+        row = self._row(lease.execution)
+        if row.token == lease.token:
+            self._drop_lease(row)
+
+    async def begin_listing(self, lease: FlowLease, *, release_tasks: bool) -> None:
+        row = self._held(lease)
+        row.released = row.released or release_tasks
+        for each in self._of(row):
+            if each.task.run == 0:
+                del self._tasks[each.task.id]
+
+    async def unwritten(
+        self, lease: FlowLease, destination_index: int, repository: str, references: Sequence[Reference]
+    ) -> list[Reference]:
+        had = {
+            reference.key
+            for each in self._of(self._held(lease))
+            if (each.planned.destination_index, each.planned.source_repository) == (destination_index, repository)
+            for reference in each.planned.references
+        }
+        return [reference for reference in references if reference.key not in had]
+
+    async def write_tasks(self, lease: FlowLease, tasks: Sequence[PlannedTask], now: datetime) -> None:
+        self._held(lease)
+        for planned in tasks:
+            if planned.id not in self._tasks:
+                self._sequence += 1
+                task = _written(planned, lease.execution, self._sequence, now)
+                self._tasks[planned.id] = _TaskRow(task=task, planned=planned)
+
+    async def collisions(self, lease: FlowLease) -> list[Collision]:
+        sources: dict[tuple[str, str], dict[str, None]] = {}
+        for each in self._of(self._held(lease)):
+            if each.task.run:
+                place = (each.task.destination_registry, each.task.destination_repository)
+                sources.setdefault(place, {})[each.task.source_repository] = None
+        return [
+            Collision(destination_registry=registry, destination_repository=repository, sources=tuple(sorted(found)))
+            for (registry, repository), found in sources.items()
+            if len(found) > 1
+        ]
+
+    async def fail_collided(self, lease: FlowLease, collision: Collision, failure: Failure, now: datetime) -> None:
+        place = (collision.destination_registry, collision.destination_repository)
+        for each in self._of(self._held(lease)):
+            if each.waiting and (each.task.destination_registry, each.task.destination_repository) == place:
+                each.task = _failed_item(each.task, failure, now)
+
+    async def complete_listing(self, lease: FlowLease, now: datetime) -> None:
+        row = self._held(lease)
+        row.released = True
+        self._change(row, listing_complete=True)
+        self._drop_lease(row)
+        self._settle(row, now)
+
+    async def fail_listing(self, lease: FlowLease, failure: Failure, now: datetime) -> None:
+        row = self._held(lease)
+        self._change(row, failure=failure, state_message=failure.message)
+        self._drop_lease(row)
+        self._stop_waiting(row, now)
+        self._settle(row, now)
+
+    # What the delegator reads and writes.
+
+    async def in_flight(self) -> list[JobKey]:
+        return [each.task.job for each in self._tasks.values() if each.in_flight]
+
+    async def claim_tasks(self, limit: int) -> list[Job]:
+        ranked = []
+        for row in self._rows.values():
+            if row.execution.state is ExecutionState.RUNNING and row.released:
+                tasks = self._of(row)
+                jobs = sum(each.in_flight for each in tasks)
+                waiting = [each for each in tasks if each.waiting]
+                ranked += [(jobs + place, row.execution.create_time, each) for place, each in enumerate(waiting)]
+        chosen = [each for _, _, each in sorted(ranked, key=lambda each: each[:2])][:limit]
+        for each in chosen:
+            each.task = replace(each.task, delegated=True)
+        return [self._job(each) for each in chosen]
+
+    async def resubmit(self, keys: Sequence[JobKey]) -> list[Job]:
+        wanted = [
+            each
+            for each in self._known(keys)
+            if each.in_flight and self._row(each.task.execution).execution.state is ExecutionState.RUNNING
+        ]
+        for each in wanted:
+            each.revision = 0
+        return [self._job(each) for each in wanted]
+
+    async def to_stop(self) -> list[JobKey]:
+        return [
+            each.task.job
+            for each in self._tasks.values()
+            if each.in_flight and self._row(each.task.execution).execution.state is ExecutionState.STOPPING
+        ]
+
+    async def fold(self, statuses: Sequence[JobStatus], now: datetime) -> None:
+        for status in statuses:
+            for each in self._known([status.key]):
+                if each.in_flight and each.revision < status.revision:
+                    each.revision = status.revision
+                    each.task = _folded(each.task, status, now)
+                    self._settle(self._row(each.task.execution), now)
+
+    # What they have in common.
+
+    def _row(self, execution: ExecutionId) -> _Row:
+        if execution not in self._rows:
+            raise ExecutionNotFound(execution=execution)
+        return self._rows[execution]
+
+    def _held(self, lease: FlowLease) -> _Row:
+        row = self._row(lease.execution)
+        if row.token != lease.token:
+            raise LeaseLost
+        return row
+
+    def _drop_lease(self, row: _Row) -> None:
+        row.token = row.leased_until = None
+
+    def _of(self, row: _Row) -> list[_TaskRow]:
+        return [each for each in self._tasks.values() if each.task.execution == row.execution.id]
+
+    def _known(self, keys: Iterable[JobKey]) -> list[_TaskRow]:
+        return [
+            self._tasks[key.task] for key in keys if key.task in self._tasks and self._tasks[key.task].task.job == key
+        ]
+
+    def _change(self, row: _Row, **changes: object) -> None:
+        row.execution = replace(row.execution, **changes)  # type: ignore[arg-type]  # fields of Execution
+
+    def _stop_waiting(self, row: _Row, now: datetime) -> None:
+        for each in self._of(row):
+            if each.waiting:
+                each.task = replace(each.task, state=TaskState.STOPPED, end_time=now)
+
+    def _settle(self, row: _Row, now: datetime) -> Execution:
+        present = self._execution(row)
+        counts = present.task_counts
+        listed = present.listing_complete or present.failure or present.state is ExecutionState.STOPPING
+        if not present.state.is_final and listed and not counts.pending and not counts.running:
+            self._drop_lease(row)
+            empty = present.listing_complete and not counts.total
+            message = NOTHING_TO_REPLICATE if empty else present.state_message
+            self._change(row, state=_ending(present), state_message=message, end_time=now)
+        return self._execution(row)
+
+    def _execution(self, row: _Row) -> Execution:
+        tasks = [each.task for each in self._of(row)]
+        counted = {state: sum(task.state is state for task in tasks) for state in TaskState}
+        counts = TaskCounts(total=len(tasks), **{state.lower(): count for state, count in counted.items()})
+        progress = Progress(
+            **{each.name: sum(getattr(task.progress, each.name) for task in tasks) for each in fields(Progress)}
+        )
+        return replace(row.execution, task_counts=counts, progress=progress)
+
+    def _job(self, row: _TaskRow) -> Job:
+        policy = self._row(row.task.execution).execution.policy
+        return Job(
+            key=row.task.job,
+            fairness_group=policy.name or row.task.execution,
+            source_registry=row.task.source_registry,
+            source_repository=row.task.source_repository,
+            destination_registry=row.task.destination_registry,
+            destination_repository=row.task.destination_repository,
+            references=row.planned.references,
+            override=policy.override,
+        )
+
+
+def _ending(execution: Execution) -> ExecutionState:
+    if execution.failure or execution.task_counts.failed:
+        return ExecutionState.FAILED
+    if execution.task_counts.stopped or not execution.listing_complete:
+        return ExecutionState.STOPPED
+    return ExecutionState.SUCCEEDED
+
+
+def _written(planned: PlannedTask, execution: ExecutionId, sequence: int, now: datetime) -> Task:
+    task = Task(
+        id=planned.id,
+        execution=execution,
+        sequence=sequence,
+        operation=planned.operation,
+        source_registry=planned.source_registry,
+        source_repository=planned.source_repository,
+        destination_registry=planned.destination_registry,
+        destination_repository=planned.destination_repository,
+        reference_count=len(planned.references),
+        state=TaskState.PENDING,
+        run=1,
+        delegated=False,
+        attempt=0,
+        failure=None,
+        results=(),
+        progress=replace(NO_PROGRESS, references_total=len(planned.references)),
+        create_time=now,
+        start_time=None,
+        end_time=None,
+    )
+    return _failed_item(task, planned.failure, now) if planned.failure else task
+
+
+def _failed_item(task: Task, failure: Failure, now: datetime) -> Task:
+    progress = replace(task.progress, references_failed=task.reference_count)
+    return replace(task, state=TaskState.FAILED, run=0, failure=failure, end_time=now, progress=progress)
+
+
+def _waiting(task: Task, *, run: int) -> Task:
+    return replace(
+        task,
+        state=TaskState.PENDING,
+        run=run,
+        delegated=False,
+        attempt=0,
+        failure=None,
+        results=(),
+        progress=replace(NO_PROGRESS, references_total=task.reference_count),
+        start_time=None,
+        end_time=None,
+    )
+
+
+def _folded(task: Task, status: JobStatus, now: datetime) -> Task:
+    final = status.state.is_final
+    total = max(status.progress.references_total, task.reference_count)
+    return replace(
+        task,
+        state=task.state if status.state is TaskState.PENDING else status.state,
+        attempt=status.attempt,
+        failure=status.failure if status.state is TaskState.FAILED else None,
+        results=status.results if final else (),
+        progress=replace(status.progress, references_total=total),
+        start_time=task.start_time or status.start_time,
+        end_time=(status.end_time or now) if final else None,
+    )

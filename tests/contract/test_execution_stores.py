@@ -1,0 +1,454 @@
+"""What the stores of the execution service promise, in memory as in PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from execution_svc.domain.errors import (
+    ExecutionFinished,
+    ExecutionNotFound,
+    ExecutionRunning,
+    LeaseLost,
+    NothingToRetry,
+    RequestIdReused,
+    TaskNotFound,
+)
+from execution_svc.domain.execution import (
+    Execution,
+    ExecutionFilter,
+    ExecutionId,
+    ExecutionState,
+    FlowLease,
+    StartRequest,
+)
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.task import (
+    LAST_REVISION,
+    Job,
+    JobKey,
+    JobStatus,
+    Operation,
+    PlannedTask,
+    TaskFilter,
+    TaskId,
+    TaskState,
+)
+from execution_svc.domain.transfer import Failure, Outcome, Progress, Reference, ReferenceResult, Side
+from execution_svc.postgres import PostgresDelegationStore, PostgresExecutionStore, PostgresFlowStore
+from execution_svc.store import DelegationStore, ExecutionStore, FlowStore
+from service_kit.database import open_pool
+from tests.contract.execution_memory import MemoryStore
+from tests.postgres import Database
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=15)
+E = ExecutionId("e")
+POLICY = Policy.of_document(
+    {
+        "name": "policies/p",
+        "source_registry": "registries/a",
+        "destinations": [{"registry": "registries/b"}],
+        "override": True,
+    }
+)
+DENIED = Failure(
+    reason="ACCESS_DENIED", message="no", side=Side.SOURCE, registry_code="DENIED", http_status=403, metadata={"a": "b"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    executions: ExecutionStore
+    flows: FlowStore
+    jobs: DelegationStore
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def stores(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Stores]:
+    if request.param == "memory":
+        memory = MemoryStore()
+        yield Stores(executions=memory, flows=memory, jobs=memory)
+        return
+    async with open_pool(await database("execution_svc"), schema="execution") as pool:
+        yield Stores(
+            executions=PostgresExecutionStore(pool),
+            flows=PostgresFlowStore(pool),
+            jobs=PostgresDelegationStore(pool),
+        )
+
+
+def a_request(name: str = E, *, request_id: str | None = None, subject: str = "s", now: datetime = NOW) -> StartRequest:
+    return StartRequest(id=ExecutionId(name), request_id=request_id, subject=subject, policy=POLICY, now=now)
+
+
+def a_task(name: str, *, source: str = "x", failure: Failure | None = None) -> PlannedTask:
+    return PlannedTask(
+        id=TaskId(name),
+        operation=Operation.COPY,
+        destination_index=0,
+        source_registry="registries/a",
+        source_repository=source,
+        destination_registry="registries/b",
+        destination_repository="x",
+        references=(Reference(tag=f"{name}-1"), Reference(tag=f"{name}-2", digest="sha256:2")),
+        failure=failure,
+    )
+
+
+def a_status(key: JobKey, state: TaskState, revision: int = 1) -> JobStatus:
+    failure = DENIED if state is TaskState.FAILED else None
+    return JobStatus(key=key, revision=revision, state=state, attempt=1, failure=failure)
+
+
+async def claimed(stores: Stores, now: datetime = NOW) -> FlowLease:
+    lease = await stores.flows.claim_flow(token=f"token {now}", now=now, until=now + timedelta(seconds=10))
+    assert lease is not None
+    return lease
+
+
+async def listed(stores: Stores, *tasks: PlannedTask, name: str = E) -> None:
+    """An execution whose listing brought these tasks."""
+    await stores.executions.create(a_request(name))
+    lease = await claimed(stores)
+    await stores.flows.write_tasks(lease, tasks, NOW)
+    await stores.flows.complete_listing(lease, NOW)
+
+
+async def delegated(stores: Stores, *tasks: PlannedTask) -> list[Job]:
+    await listed(stores, *tasks)
+    return await stores.jobs.claim_tasks(100)
+
+
+async def present(stores: Stores) -> Execution:
+    return await stores.executions.get(E)
+
+
+async def test_a_new_execution_waits(stores: Stores) -> None:
+    execution = await stores.executions.create(a_request())
+    assert execution == await present(stores)
+    assert (execution.state, execution.create_time, execution.policy) == (ExecutionState.PENDING, NOW, POLICY)
+
+
+async def test_a_request_id_starts_once(stores: Stores) -> None:
+    requests = [a_request(f"e{n}", request_id="r") for n in range(5)]
+    started = await asyncio.gather(*map(stores.executions.create, requests))
+    assert len({each.id for each in started}) == 1
+    assert await stores.executions.started_by("r", "s") == started[0]
+    assert await stores.executions.started_by("other", "s") is None
+    with pytest.raises(RequestIdReused):
+        await stores.executions.create(a_request("e9", request_id="r", subject="other"))
+
+
+async def test_without_a_request_id_each_start_is_one(stores: Stores) -> None:
+    started = [await stores.executions.create(a_request(name)) for name in ("a", "b")]
+    assert [each.id for each in started] == ["a", "b"]
+
+
+async def test_executions_are_listed_newest_first_after_a_cursor(stores: Stores) -> None:
+    for name in ("a", "b", "c"):
+        await stores.executions.create(a_request(name, now=NOW if name != "c" else LATER))
+
+    async def ids(after: tuple[datetime, ExecutionId] | None = None, **wanted: object) -> list[str]:
+        found = await stores.executions.list_executions(ExecutionFilter(**wanted), after, 2)  # type: ignore[arg-type]
+        return [each.id for each in found]
+
+    assert await ids() == ["c", "b"]
+    assert await ids((NOW, ExecutionId("b"))) == ["a"]
+    assert await ids(policy="policies/other") == []
+    assert await ids(states=(ExecutionState.FAILED,)) == []
+    assert await ids(policy="policies/p", states=(ExecutionState.PENDING,)) == ["c", "b"]
+
+
+async def test_what_is_not_there_is_not_found(stores: Stores) -> None:
+    await listed(stores, a_task("t"))
+    with pytest.raises(ExecutionNotFound):
+        await stores.executions.get(ExecutionId("none"))
+    with pytest.raises(TaskNotFound):
+        await stores.executions.task(ExecutionId("none"), TaskId("t"))
+
+
+async def test_a_flow_is_claimed_once_until_its_lease_ends(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    first = await claimed(stores)
+    assert await stores.flows.claim_flow(token="t", now=NOW, until=NOW) is None
+    await stores.flows.renew(first, LATER)
+    assert await stores.flows.claim_flow(token="t", now=LATER, until=LATER) is None
+    second = await claimed(stores, LATER + timedelta(seconds=1))
+
+    assert (first.resumed, second.resumed) == (False, True)
+    with pytest.raises(LeaseLost):
+        await stores.flows.write_tasks(first, [a_task("t")], NOW)
+    await stores.flows.release(first)
+    await stores.flows.renew(second, LATER)
+    assert (await present(stores)).start_time == NOW
+
+
+async def test_a_released_flow_is_free_at_once(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    await stores.flows.release(await claimed(stores))
+    assert (await claimed(stores, LATER)).attempt == 2
+
+
+async def test_a_task_is_written_once_and_counted(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    for _ in range(2):
+        await stores.flows.write_tasks(lease, [a_task("t"), a_task("bad", failure=DENIED)], NOW)
+
+    execution = await present(stores)
+    assert (execution.task_counts.total, execution.task_counts.pending, execution.task_counts.failed) == (2, 1, 1)
+    assert execution.progress == Progress(references_total=4, references_failed=2)
+    tasks = await stores.executions.list_tasks(TaskFilter(execution=E), 0, 10)
+    assert [(task.id, task.failure) for task in tasks] == [("t", None), ("bad", DENIED)]
+
+
+async def test_tasks_are_listed_in_order_by_state_and_page(stores: Stores) -> None:
+    await listed(stores, a_task("b"), a_task("a"), a_task("bad", failure=DENIED))
+    first, second = await stores.executions.list_tasks(TaskFilter(execution=E), 0, 2)
+    rest = await stores.executions.list_tasks(TaskFilter(execution=E), second.sequence, 2)
+    failed = await stores.executions.list_tasks(TaskFilter(execution=E, states=(TaskState.FAILED,)), 0, 2)
+    assert ([first.id, second.id], [each.id for each in rest], failed) == (["b", "a"], ["bad"], rest)
+
+
+async def test_written_references_are_known_by_their_key(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    await stores.flows.write_tasks(lease, [a_task("t")], NOW)
+    asked = [Reference(tag="new"), Reference(tag="t-2", digest="sha256:moved"), Reference(digest="sha256:2")]
+
+    assert await stores.flows.unwritten(lease, 0, "x", asked) == [asked[0], asked[2]]
+    assert await stores.flows.unwritten(lease, 1, "x", asked) == asked
+    assert await stores.flows.unwritten(lease, 0, "y", asked) == asked
+
+
+async def test_another_run_of_the_flow_forgets_items_that_failed(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    await stores.flows.write_tasks(lease, [a_task("t"), a_task("bad", failure=DENIED)], NOW)
+    await stores.flows.begin_listing(lease, release_tasks=False)
+    counts = (await present(stores)).task_counts
+    assert (counts.total, counts.pending, counts.failed) == (1, 1, 0)
+
+
+async def test_tasks_get_jobs_when_they_are_released(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    await stores.flows.write_tasks(lease, [a_task("t")], NOW)
+    assert await stores.jobs.claim_tasks(10) == []
+    await stores.flows.begin_listing(lease, release_tasks=True)
+    (job,) = await stores.jobs.claim_tasks(10)
+
+    assert (job.key, job.override, job.fairness_group) == (JobKey(task=TaskId("t"), run=1), True, "policies/p")
+    assert job.references == a_task("t").references
+    assert await stores.jobs.claim_tasks(10) == []
+    assert await stores.jobs.in_flight() == [job.key]
+
+
+async def test_collisions_are_found_and_failed(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    tasks = [a_task("1", source="a/x"), a_task("2", source="b/x"), a_task("3", source="c", failure=DENIED)]
+    await stores.flows.write_tasks(lease, tasks, NOW)
+
+    (collision,) = await stores.flows.collisions(lease)
+    await stores.flows.fail_collided(lease, collision, DENIED, NOW)
+    await stores.flows.complete_listing(lease, NOW)
+
+    assert (collision.destination_repository, sorted(collision.sources)) == ("x", ["a/x", "b/x"])
+    execution = await present(stores)
+    assert (execution.state, execution.task_counts.failed) == (ExecutionState.FAILED, 3)
+
+
+async def test_an_empty_listing_succeeds(stores: Stores) -> None:
+    await listed(stores)
+    execution = await present(stores)
+    assert (execution.state, execution.end_time) == (ExecutionState.SUCCEEDED, NOW)
+    assert execution.state_message == "no resources need to be replicated"
+
+
+@pytest.mark.parametrize(
+    ("ends", "state"),
+    [
+        ([TaskState.SUCCEEDED, TaskState.SUCCEEDED, TaskState.SUCCEEDED], ExecutionState.SUCCEEDED),
+        ([TaskState.SUCCEEDED, TaskState.STOPPED, TaskState.SUCCEEDED], ExecutionState.STOPPED),
+        ([TaskState.STOPPED, TaskState.FAILED, TaskState.SUCCEEDED], ExecutionState.FAILED),
+    ],
+)
+async def test_an_execution_ends_with_its_last_task(
+    stores: Stores, ends: list[TaskState], state: ExecutionState
+) -> None:
+    jobs = await delegated(stores, a_task("1"), a_task("2"), a_task("3"))
+    *early, last = [a_status(job.key, end) for job, end in zip(jobs, ends, strict=True)]
+    await stores.jobs.fold(early, NOW)
+    assert (await present(stores)).state is ExecutionState.RUNNING
+    await stores.jobs.fold([last], LATER)
+    execution = await present(stores)
+    assert (execution.state, execution.end_time) == (state, LATER)
+    assert await stores.jobs.in_flight() == []
+
+
+async def test_tasks_do_not_end_an_execution_that_is_still_being_listed(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    await stores.flows.begin_listing(lease, release_tasks=True)
+    await stores.flows.write_tasks(lease, [a_task("t")], NOW)
+    (job,) = await stores.jobs.claim_tasks(10)
+    await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], NOW)
+    assert (await present(stores)).state is ExecutionState.RUNNING
+    await stores.flows.complete_listing(lease, LATER)
+    assert (await present(stores)).state is ExecutionState.SUCCEEDED
+
+
+async def test_a_status_is_taken_over(stores: Stores) -> None:
+    (job,) = await delegated(stores, a_task("t"))
+    result = ReferenceResult(tag="t-1", digest="sha256:1", outcome=Outcome.FAILED, failure=DENIED)
+    status = JobStatus(
+        key=job.key,
+        revision=3,
+        state=TaskState.FAILED,
+        attempt=2,
+        progress=Progress(references_total=2, references_failed=1, bytes_copied=7),
+        failure=DENIED,
+        results=(result,),
+        start_time=NOW,
+        end_time=LATER,
+    )
+    await stores.jobs.fold([status], LATER)
+
+    task = await stores.executions.task(E, TaskId("t"))
+    assert (task.state, task.attempt, task.failure, task.results) == (TaskState.FAILED, 2, DENIED, (result,))
+    assert (task.start_time, task.end_time, task.progress) == (NOW, LATER, status.progress)
+    assert (await present(stores)).progress == status.progress
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        a_status(JobKey(task=TaskId("t"), run=1), TaskState.FAILED, revision=4),
+        a_status(JobKey(task=TaskId("t"), run=1), TaskState.PENDING, revision=6),
+        a_status(JobKey(task=TaskId("t"), run=2), TaskState.FAILED, revision=9),
+        a_status(JobKey(task=TaskId("none"), run=1), TaskState.FAILED, revision=9),
+    ],
+    ids=["old revision", "pending again", "another run", "no such task"],
+)
+async def test_a_running_task_goes_only_forward(stores: Stores, news: JobStatus) -> None:
+    (job,) = await delegated(stores, a_task("t"))
+    await stores.jobs.fold([a_status(job.key, TaskState.RUNNING, revision=5)], NOW)
+    await stores.jobs.fold([news], NOW)
+    assert (await stores.executions.task(E, TaskId("t"))).state is TaskState.RUNNING
+
+
+async def test_a_task_that_has_ended_stays_as_it_ended(stores: Stores) -> None:
+    (job,) = await delegated(stores, a_task("t"))
+    await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], NOW)
+    await stores.jobs.fold([a_status(job.key, TaskState.FAILED, LAST_REVISION)], LATER)
+    execution = await present(stores)
+    assert (execution.state, execution.end_time) == (ExecutionState.SUCCEEDED, NOW)
+
+
+async def test_executions_take_turns(stores: Stores) -> None:
+    await listed(stores, *(a_task(f"a{n}") for n in range(10)))
+    assert len(await stores.jobs.claim_tasks(4)) == 4
+    await listed(stores, *(a_task(f"b{n}") for n in range(3)), name="late")
+    turns = [job.key.task[0] for job in await stores.jobs.claim_tasks(5)]
+    assert (turns.count("b"), turns.count("a")) == (3, 2)
+
+
+async def test_a_forgotten_job_starts_its_revisions_again(stores: Stores) -> None:
+    (job,) = await delegated(stores, a_task("t"))
+    await stores.jobs.fold([a_status(job.key, TaskState.RUNNING, revision=9)], NOW)
+    assert await stores.jobs.resubmit([job.key]) == [job]
+    await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED, revision=1)], NOW)
+    assert (await present(stores)).state is ExecutionState.SUCCEEDED
+    assert await stores.jobs.resubmit([job.key]) == []
+
+
+async def test_stop_ends_what_has_no_job_and_names_what_has(stores: Stores) -> None:
+    await listed(stores, a_task("1"), a_task("2"))
+    (job,) = await stores.jobs.claim_tasks(1)
+
+    stopping = await stores.executions.stop(E, NOW)
+
+    assert (stopping.state, stopping.task_counts.stopped) == (ExecutionState.STOPPING, 1)
+    assert await stores.jobs.to_stop() == [job.key]
+    assert await stores.jobs.resubmit([job.key]) == []
+    assert (await stores.executions.stop(E, NOW)).state is ExecutionState.STOPPING
+    await stores.jobs.fold([a_status(job.key, TaskState.STOPPED)], LATER)
+    with pytest.raises(ExecutionFinished):
+        await stores.executions.stop(E, LATER)
+
+
+async def test_an_execution_that_waits_stops_at_once(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    assert (await stores.executions.stop(E, NOW)).state is ExecutionState.STOPPED
+    assert await stores.flows.claim_flow(token="t", now=NOW, until=LATER) is None
+
+
+async def test_stop_takes_the_flow_away(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    await stores.executions.stop(E, NOW)
+    with pytest.raises(LeaseLost):
+        await stores.flows.complete_listing(lease, NOW)
+
+
+async def test_a_failed_listing_waits_for_jobs_that_run(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    await stores.flows.begin_listing(lease, release_tasks=True)
+    await stores.flows.write_tasks(lease, [a_task("1"), a_task("2")], NOW)
+    (job,) = await stores.jobs.claim_tasks(1)
+    await stores.flows.fail_listing(lease, DENIED, NOW)
+    waiting = await present(stores)
+    assert (waiting.state, waiting.task_counts.stopped) == (ExecutionState.RUNNING, 1)
+    assert await stores.flows.claim_flow(token="t", now=LATER, until=LATER) is None
+    await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], LATER)
+    assert ((await present(stores)).state, (await present(stores)).failure) == (ExecutionState.FAILED, DENIED)
+
+
+async def test_retry_gives_new_jobs_to_what_failed(stores: Stores) -> None:
+    jobs = await delegated(stores, a_task("1"), a_task("2"))
+    ends = [TaskState.SUCCEEDED, TaskState.FAILED]
+    with pytest.raises(ExecutionRunning):
+        await stores.executions.retry(E, NOW)
+    await stores.jobs.fold([a_status(job.key, end) for job, end in zip(jobs, ends, strict=True)], NOW)
+
+    again = await stores.executions.retry(E, LATER)
+
+    assert (again.state, again.end_time, again.listing_complete) == (ExecutionState.RUNNING, None, True)
+    assert (again.task_counts.pending, again.task_counts.succeeded) == (1, 1)
+    (job,) = await stores.jobs.claim_tasks(10)
+    assert job.key == JobKey(task=jobs[1].key.task, run=2)
+    await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], LATER)
+    with pytest.raises(NothingToRetry):
+        await stores.executions.retry(E, LATER)
+
+
+async def test_retry_lists_again_for_items_that_never_had_a_job(stores: Stores) -> None:
+    await listed(stores, a_task("bad", failure=DENIED))
+    again = await stores.executions.retry(E, LATER)
+    assert (again.state, again.listing_complete) == (ExecutionState.RUNNING, False)
+    lease = await claimed(stores, LATER)
+    await stores.flows.begin_listing(lease, release_tasks=False)
+    await stores.flows.complete_listing(lease, LATER)
+    assert (await present(stores)).state is ExecutionState.SUCCEEDED
+
+
+async def test_the_table_forbids_nonsense(database: Database) -> None:
+    url = await database("execution_svc")
+    async with open_pool(url, schema="execution") as pool:
+        store = PostgresExecutionStore(pool)
+        await store.create(a_request())
+        for statement in (
+            "UPDATE executions SET state = 'SUCCEEDED'",
+            "UPDATE executions SET end_time = now()",
+            "UPDATE executions SET tasks_total = 1",
+            "UPDATE executions SET flow_token = 'x'",
+        ):
+            with pytest.raises(psycopg.errors.CheckViolation):
+                async with pool.connection() as conn:
+                    await conn.execute(statement)

@@ -1,0 +1,142 @@
+"""From a listing to tasks: pure functions."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execution_svc.domain.execution import ExecutionId
+from execution_svc.domain.policy import Destination, Policy
+from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
+from execution_svc.domain.task import Collision
+from execution_svc.domain.transfer import Failure, Reference, Side
+from execution_svc.flows.planning import (
+    REFERENCES_PER_TASK,
+    Item,
+    collision_failure,
+    map_batch,
+    plan_tasks,
+    without_unprepared,
+)
+from replication.mapping import PathRule
+
+EXECUTION = ExecutionId("e")
+ANY_PATH = PathRule()
+DENIED = Failure(reason="ACCESS_DENIED", message="no")
+
+
+def a_policy(*destinations: Destination) -> Policy:
+    return Policy(
+        name="policies/p",
+        source_registry="registries/a",
+        destinations=destinations or (Destination(registry="registries/b"),),
+        override=False,
+        disabled=False,
+        document={},
+    )
+
+
+def a_resource(repository: str, *tags: str) -> Resource:
+    return Resource(repository=repository, references=tuple(Reference(tag=tag) for tag in tags))
+
+
+def an_item(*tags: str, failure: Failure | None = None) -> Item:
+    return Item(
+        destination_index=0,
+        destination_registry="registries/b",
+        source_repository="x",
+        destination_repository="x",
+        references=tuple(Reference(tag=tag) for tag in tags),
+        failure=failure,
+    )
+
+
+def reasons(items: list[Item]) -> list[str]:
+    return [item.failure.reason if item.failure else "" for item in items]
+
+
+def test_each_repository_goes_to_each_destination() -> None:
+    policy = a_policy(Destination(registry="registries/b"), Destination(registry="registries/c", namespace="m"))
+    batch = ResourceBatch(resources=(a_resource("library/x", "1"),))
+
+    items = map_batch(policy, [ANY_PATH, ANY_PATH], batch)
+
+    assert [(item.destination_registry, item.destination_repository) for item in items] == [
+        ("registries/b", "library/x"),
+        ("registries/c", "m/x"),
+    ]
+
+
+def test_a_path_that_the_destination_does_not_take_fails_its_item() -> None:
+    batch = ResourceBatch(resources=(a_resource("a/b", "1"), a_resource("a/b/c", "1")))
+
+    items = map_batch(a_policy(), [PathRule(min_components=2, max_components=2)], batch)
+
+    assert reasons(items) == ["", "PATH_RULE_VIOLATED"]
+    assert items[1].failure is not None
+    assert items[1].failure.metadata == {"repository": "a/b/c", "rule": "exactly 2 path components"}
+
+
+def test_a_name_that_is_none_fails_its_item() -> None:
+    items = map_batch(a_policy(), [ANY_PATH], ResourceBatch(resources=(a_resource("Upper", "1"),)))
+    assert reasons(items) == ["MAPPING_INVALID"]
+
+
+def test_a_repository_without_references_is_no_item() -> None:
+    assert not map_batch(a_policy(), [ANY_PATH], ResourceBatch(resources=(a_resource("x"),)))
+
+
+def test_a_repository_that_cannot_be_listed_fails_without_references() -> None:
+    batch = ResourceBatch(failures=(RepositoryFailure(repository="x", failure=DENIED),))
+
+    (task,) = plan_tasks(EXECUTION, a_policy(), map_batch(a_policy(), [ANY_PATH], batch))
+
+    assert (task.source_repository, task.references, task.failure) == ("x", (), DENIED)
+
+
+def test_what_cannot_be_prepared_fails_unless_it_has_failed_before() -> None:
+    before = Failure(reason="PATH_RULE_VIOLATED", message="")
+    unprepared = {("registries/b", "x"): DENIED}
+    assert reasons(without_unprepared([an_item("1"), an_item("1", failure=before)], unprepared)) == [
+        "ACCESS_DENIED",
+        "PATH_RULE_VIOLATED",
+    ]
+
+
+@given(st.integers(min_value=1, max_value=5 * REFERENCES_PER_TASK))
+def test_slices_hold_each_reference_once(count: int) -> None:
+    tasks = plan_tasks(EXECUTION, a_policy(), [an_item(*(f"v{n}" for n in range(count)))])
+
+    assert [each.tag for task in tasks for each in task.references] == [f"v{n}" for n in range(count)]
+    assert max(len(task.references) for task in tasks) <= REFERENCES_PER_TASK
+    assert len({task.id for task in tasks}) == len(tasks)
+
+
+def test_the_same_items_make_the_same_ids_and_others_make_others() -> None:
+    def ids(execution: str, *tags: str) -> list[str]:
+        return [task.id for task in plan_tasks(ExecutionId(execution), a_policy(), [an_item(*tags)])]
+
+    assert ids("e", "1", "2") == ids("e", "1", "2")
+    assert len({*ids("e", "1", "2"), *ids("e", "1", "3"), *ids("f", "1", "2")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("destinations", "possible"),
+    [
+        ([Destination(registry="b")], False),
+        ([Destination(registry="b"), Destination(registry="c")], False),
+        ([Destination(registry="b", repository="one/name")], False),
+        ([Destination(registry="b", namespace="m")], True),
+        ([Destination(registry="b"), Destination(registry="b", repository="x")], True),
+    ],
+)
+def test_where_names_may_collide(destinations: list[Destination], possible: bool) -> None:
+    assert a_policy(*destinations).collisions_possible is possible
+
+
+def test_a_collision_names_all_its_sources() -> None:
+    collision = Collision(destination_registry="b", destination_repository="m/x", sources=("z/x", "a/x"))
+
+    failure = collision_failure(collision)
+
+    assert (failure.reason, failure.side) == ("DESTINATION_COLLISION", Side.DESTINATION)
+    assert failure.metadata == {"repository": "m/x", "sources": "a/x, z/x"}
