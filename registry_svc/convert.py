@@ -1,5 +1,6 @@
 """Between protobuf and our values."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,12 +13,14 @@ from registry_svc.domain.registry import COLLECTION, Credential, Registry, State
 from replication import filters
 from replication.glob import GlobInvalid
 from replication.names import is_repository_name
-from service_kit.errors import FieldViolation, InvalidRequest
+from service_kit.errors import FieldViolation, InvalidPageToken, InvalidRequest
 from service_kit.masks import check_mask
+from service_kit.paging import PageToken
 from service_kit.secret import Secret
 from transship.registry.v1 import access_pb2, catalog_pb2, registry_pb2
 from transship.type.v1 import artifact_pb2, filter_pb2, transfer_pb2
 
+_NAME: Final = re.compile(r"registries/[a-z0-9][a-z0-9._-]{0,63}")
 MUTABLE_FIELDS: Final = frozenset({"description", "url", "credential", "insecure", "ca_certificate"})
 
 _STATES: Final = {
@@ -49,7 +52,7 @@ def key_from_name(name: str) -> str:
 
 def key_from_update(request: registry_pb2.UpdateRegistryRequest) -> str:
     """The id or uid of the registry that is to be changed. Raises InvalidRequest when it is not named."""
-    if not request.registry.name.startswith(COLLECTION):
+    if not _NAME.fullmatch(request.registry.name):
         violation = FieldViolation("registry.name", "must name the registry, such as registries/production")
         raise InvalidRequest(violations=[violation])
     return key_from_name(request.registry.name)
@@ -80,6 +83,18 @@ def change_from_pb(request: registry_pb2.UpdateRegistryRequest) -> Change:
         credential=_credential(registry) if "credential" in paths else None,
         removes_credential="credential" in paths and not registry.HasField("credential"),
     )
+
+
+def page_start(request: registry_pb2.ListRegistriesRequest) -> str:
+    """The id that the page begins behind, "" for the first page. Raises InvalidPageToken or InvalidRequest."""
+    if "\0" in request.type:
+        raise InvalidRequest(violations=[FieldViolation("type", "must not contain the character NUL")])
+    token = PageToken.decode(request.page_token, request.type)
+    match token.cursor if token else ("",):
+        case (str() as after,) if "\0" not in after:
+            return after
+        case _:
+            raise InvalidPageToken
 
 
 def registry_to_pb(registry: Registry) -> registry_pb2.Registry:

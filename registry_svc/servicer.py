@@ -41,9 +41,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         self, request: registry_pb2.ListRegistriesRequest, context: Any
     ) -> registry_pb2.ListRegistriesResponse:
         size = page_size(request.page_size)
-        token = PageToken.decode(request.page_token, request.type)
-        after = str(token.cursor[0]) if token else ""
-        found = await self._registries.page(type_=request.type, after=after, limit=size + 1)
+        found = await self._registries.page(type_=request.type, after=convert.page_start(request), limit=size + 1)
         more = len(found) > size
         return registry_pb2.ListRegistriesResponse(
             registries=[convert.registry_to_pb(registry) for registry in found[:size]],

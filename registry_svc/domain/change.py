@@ -5,8 +5,9 @@ from datetime import datetime
 
 from registry_svc.domain.errors import RegistryPasswordNeeded
 from registry_svc.domain.registry import COLLECTION, UNTRIED, Credential, Endpoint, Registry, SealedCredential
-from registry_svc.domain.rules import Violations, parse_ca_certificate, parse_id, parse_url
+from registry_svc.domain.rules import Violations, parse_ca_certificate, parse_id, parse_text, parse_url
 
+_USERNAME_FIELD = "registry.credential.username"
 _PASSWORD_FIELD = "registry.credential.password"  # noqa: S105 - the name of a field
 
 
@@ -28,9 +29,12 @@ class Draft:
         parsed = replace(
             self,
             id=violations.read("registry_id", parse_id, self.id),
+            description=violations.read("registry.description", parse_text, self.description),
             url=violations.read("registry.url", parse_url, self.url),
             ca_certificate=violations.read("registry.ca_certificate", parse_ca_certificate, self.ca_certificate),
         )
+        if self.credential:
+            violations.read(_USERNAME_FIELD, parse_text, self.credential.username)
         if self.credential and not self.credential.password:
             violations.add(_PASSWORD_FIELD, "is needed with a user name; leave out the credential for anonymous access")
         violations.raise_if_any()
@@ -75,6 +79,10 @@ class Change:
         """The change with its fields in their stored form. Raises InvalidRequest with every mistake."""
         violations = Violations()
         parsed = self
+        if self.description is not None:
+            violations.read("registry.description", parse_text, self.description)
+        if self.credential is not None:
+            violations.read(_USERNAME_FIELD, parse_text, self.credential.username)
         if self.url is not None:
             parsed = replace(parsed, url=violations.read("registry.url", parse_url, self.url))
         if self.ca_certificate is not None:

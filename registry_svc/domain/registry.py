@@ -34,7 +34,9 @@ class Check:
 
     @classmethod
     def unhealthy(cls, message: str, time: datetime) -> Self:
-        return cls(state=State.UNHEALTHY, message=message[:_MAX_MESSAGE_CHARS] or "no reason was given", time=time)
+        # Registries' own words may hold NULs, which PostgreSQL does not store.
+        text = message.replace("\0", "")[:_MAX_MESSAGE_CHARS]
+        return cls(state=State.UNHEALTHY, message=text or "no reason was given", time=time)
 
 
 UNTRIED: Final = Check()

@@ -37,6 +37,13 @@ class Violations:
             raise InvalidRequest(violations=self._found)
 
 
+def parse_text(text: str) -> str:
+    """Returns the text; raises ValueError for one that PostgreSQL does not store."""
+    if "\0" in text:
+        raise ValueError("must not contain the character NUL")
+    return text
+
+
 def parse_id(text: str) -> str:
     """Returns the id; raises ValueError for one that could be taken for a uid."""
     if _UUID.fullmatch(text):
@@ -81,7 +88,7 @@ def parse_ca_certificate(text: str) -> str:
     if not text.strip():
         return ""
     try:
-        x509.load_pem_x509_certificates(text.encode())
+        x509.load_pem_x509_certificates(parse_text(text).encode())
     except ValueError:
         raise ValueError("is not a certificate in PEM: it begins with -----BEGIN CERTIFICATE-----") from None
     return text

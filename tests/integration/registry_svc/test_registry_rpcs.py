@@ -11,6 +11,7 @@ from oci_client.testing import Action, BasicAuth, BearerAuth, FakeRegistry
 from oci_client.testing.effects import answer_with
 from oci_client.testing.faults import Match
 from service_kit.errors import Kind
+from service_kit.paging import PageToken
 from tests.integration.registry_svc.registry_service import NOBODY, Services, fields, refusal, registry_services
 from tests.postgres import Database
 from tests.registries import PASSWORD, USERNAME, DockerRegistry
@@ -230,6 +231,23 @@ async def test_a_change_without_a_name_is_refused(services: Services) -> None:
     error = await refusal(services.registries.UpdateRegistry(request))
 
     assert (error.reason, fields(error)) == ("INVALID_REQUEST", ["registry.name"])
+
+
+async def test_characters_that_cannot_be_stored_name_their_field(services: Services) -> None:
+    created = await refusal(services.create("https://x", username="a\0b", password="c", description="d\0"))
+    await services.create("https://x", skip_check=True)
+    updated = await refusal(services.registries.UpdateRegistry(_update(description="d\0")))
+    listed = await refusal(services.registries.ListRegistries(pb.ListRegistriesRequest(type="t\0")))
+
+    assert fields(created) == ["registry.description", "registry.credential.username"]
+    assert (fields(updated), fields(listed)) == (["registry.description"], ["type"])
+
+
+@pytest.mark.parametrize("cursor", [(), (1,), ("a", "b"), ("a\0",)])
+async def test_a_forged_page_token_is_a_bad_one(services: Services, cursor: tuple[str | int, ...]) -> None:
+    request = pb.ListRegistriesRequest(page_token=PageToken(cursor).encode(""))
+
+    assert (await refusal(services.registries.ListRegistries(request))).reason == "INVALID_PAGE_TOKEN"
 
 
 async def test_an_old_etag_is_refused(services: Services) -> None:

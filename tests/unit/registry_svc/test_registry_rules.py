@@ -64,3 +64,8 @@ def test_certificates_in_pem_are_kept_as_they_came() -> None:
 def test_anything_but_pem_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="PEM"):
         parse_ca_certificate(text)
+
+
+def test_a_certificate_with_what_cannot_be_stored_is_refused() -> None:
+    with pytest.raises(ValueError, match="PEM"):
+        parse_ca_certificate(trustme.CA().cert_pem.bytes().decode() + "\0")
