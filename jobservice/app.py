@@ -32,6 +32,7 @@ from service_kit.server import GrpcServer
 from transship.job.v1 import job_pb2_grpc
 
 SCHEMA = "job"
+DAY_S = 24 * 3600.0
 SERVICE_NAME = "transship.job.v1.JobService"
 
 
@@ -83,7 +84,7 @@ async def build_with(config: JobConfig, stack: AsyncExitStack, make_handlers: Ca
         slots=config.workers,
         on_slot_free=feeder.wake,
     )
-    reaper = Reaper(runs, queue, on_returned=feeder.wake)
+    reaper = Reaper(runs, queue, retention_s=config.retention_days * DAY_S, on_returned=feeder.wake)
     worker = await stack.enter_async_context(Worker.working(queue, feeder, runner, reaper))
 
     server = JobServer(config, worker)

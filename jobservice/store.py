@@ -105,6 +105,10 @@ class RunStore(Protocol):
         """Takes the jobs of workers silent for so long; those that lost this many workers fail."""
         ...
 
+    async def forget(self, *, ended_s: float, limit: int) -> int:
+        """Deletes jobs that ended so long ago, with their logs, so many at the most; gives how many it were."""
+        ...
+
     async def queued_for(self, seconds: float) -> list[str]:
         """Jobs that were put into the queue so long ago and not claimed since."""
         ...

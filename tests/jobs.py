@@ -185,6 +185,13 @@ class MemoryStore:
         returned, stopped, failed_ = map(tuple, ends.values())
         return Reaped(returned=returned, stopped=stopped, failed=failed_)
 
+    async def forget(self, *, ended_s: float, limit: int) -> int:
+        until = self.clock.now() - timedelta(seconds=ended_s)
+        ended = [key for key, row in self.rows.items() if (end := row.job.status.end_time) and end <= until]
+        for key in ended[:limit]:
+            del self.rows[key]
+        return len(ended[:limit])
+
     async def queued_for(self, seconds: float) -> list[str]:
         limit = self.clock.now() - timedelta(seconds=seconds)
         waiting = [row for row in self.rows.values() if row.job.status.state is JobState.PENDING]

@@ -31,6 +31,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_backlog_idx ON jobs (fairness_group, run_after, key) WHERE state = 'pending' AND queued_at IS NULL;
 CREATE INDEX jobs_in_flight_idx ON jobs (fairness_group) WHERE state IN ('pending', 'running') AND queued_at IS NOT NULL;
 CREATE INDEX jobs_running_idx ON jobs (key) WHERE state = 'running';
+CREATE INDEX jobs_ended_idx ON jobs (end_time) WHERE end_time IS NOT NULL;
 CREATE INDEX jobs_newest_first_idx ON jobs (create_time DESC, key DESC);
 
 CREATE TABLE job_logs (

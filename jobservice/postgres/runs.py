@@ -85,6 +85,12 @@ UPDATE jobs
 RETURNING jobs.key, jobs.state
 """
 
+_FORGET: Final = """
+DELETE FROM jobs WHERE key IN (
+    SELECT key FROM jobs WHERE end_time <= now() - make_interval(secs => %(ended_s)s)
+     ORDER BY end_time LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+"""
+
 _SELECT_QUEUED: Final = """
 SELECT key FROM jobs
  WHERE state = 'pending' AND queued_at <= now() - make_interval(secs => %(seconds)s)
@@ -149,6 +155,10 @@ class PostgresRunStore:
             stopped=_in_state(reaped, JobState.STOPPED),
             failed=_in_state(reaped, JobState.FAILED),
         )
+
+    async def forget(self, *, ended_s: float, limit: int) -> int:
+        async with self._pool.connection() as connection:
+            return (await connection.execute(_FORGET, {"ended_s": ended_s, "limit": limit})).rowcount
 
     async def queued_for(self, seconds: float) -> list[str]:
         async with self._pool.connection() as connection, connection.cursor(row_factory=scalar_row) as cursor:

@@ -297,3 +297,12 @@ async def test_unclaimed_jobs_go_back_to_the_backlog(store: Store, queue: Callab
     await store.unqueue(["a", "b"])
     assert await store.queued_for(0) == []
     assert await store.claim("a", worker="w") is None
+
+
+async def test_jobs_of_long_ago_are_forgotten(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
+    await store.submit([a_spec("waits")])
+    for key in ("a", "b"):
+        await store.finish(beat(await claim(key), lines=(line("one"),)), Finish(state=JobState.SUCCEEDED))
+    assert await store.forget(ended_s=60, limit=9) == 0
+    assert [await store.forget(ended_s=0, limit=1) for _ in range(3)] == [1, 1, 0]
+    assert await store.existing(["a", "b", "waits"]) == {"waits"}

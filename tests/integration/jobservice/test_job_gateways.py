@@ -36,7 +36,7 @@ class Registries(access_pb2_grpc.AccessServiceServicer, catalog_pb2_grpc.Catalog
     async def DeleteTag(self, request: catalog_pb2.DeleteTagRequest, context: Any) -> Empty:
         raise PermissionDenied(tag=request.tag)
 
-    async def ListResources(self, request: Any, context: Any) -> Any:
+    def ListResources(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
     async def PrepareRepositories(self, request: Any, context: Any) -> Any:

@@ -145,7 +145,9 @@ async def test_a_forgotten_job_goes_back_to_the_backlog(
         await connection.execute("SET LOCAL search_path TO procrastinate")
         await connection.execute("DELETE FROM procrastinate_jobs WHERE args ->> 'key' = 'lost'")
     returned: list[bool] = []
-    await Reaper(runs, queue, on_returned=lambda: returned.append(True)).reap(silent_s=15, forgotten_s=0)
+    await Reaper(runs, queue, retention_s=3600, on_returned=lambda: returned.append(True)).reap(
+        silent_s=15, forgotten_s=0
+    )
 
     assert await runs.queued_for(0) == ["kept"]
     assert returned == [True]
