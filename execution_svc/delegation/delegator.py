@@ -8,7 +8,7 @@ import structlog
 
 from execution_svc.delegation.messages import JobStreams
 from execution_svc.delegation.session import Session
-from execution_svc.flows.patience import waits_s
+from execution_svc.patience import waits_s
 from execution_svc.signals import Changes
 from execution_svc.store import DelegationStore
 from service_kit.clock import Clock

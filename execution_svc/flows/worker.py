@@ -13,7 +13,7 @@ from execution_svc.domain.errors import LeaseLost
 from execution_svc.domain.execution import FlowLease
 from execution_svc.domain.transfer import Failure
 from execution_svc.flows.copy import Catalog, CopyFlow
-from execution_svc.flows.patience import patience_s, waits_s
+from execution_svc.patience import patience_s, waits_s
 from execution_svc.signals import Changes, Subscription
 from execution_svc.store import FlowStore
 from service_kit.clock import Clock

@@ -1,5 +1,6 @@
 """The execution service over loopback gRPC, with a real PostgreSQL and small working peers."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -318,6 +319,38 @@ async def test_a_restarted_service_goes_on(url: str, peers: Peers) -> None:
     async with running_service(url, peers) as service:
         assert (await ended(service, execution)).state == Execution.STATE_SUCCEEDED
     assert set(peers.jobs.submissions.values()) == {1}
+
+
+async def test_peers_that_restart_while_listing_lose_nothing(
+    service: "ExecutionServiceAsyncStub", peers: Peers
+) -> None:
+    peers.catalog.resources = [a_resource("a", *(f"v{n}" for n in range(150))), a_resource("b", "1")]
+    peers.catalog.hold.clear()
+    execution = await start(service)
+    async for each in service.WatchExecution(pb.WatchExecutionRequest(name=execution.name)):
+        if each.execution.task_counts.total:
+            break
+    await peers.stop()
+    peers.catalog.hold.set()
+    await peers.start()
+
+    assert (await ended(service, execution)).task_counts == pb.TaskCounts(total=3, succeeded=3)
+    assert set(peers.jobs.copies().values()) == {1}
+
+
+async def test_stops_amid_everything_leave_each_execution_ended(
+    service: "ExecutionServiceAsyncStub", peers: Peers
+) -> None:
+    """Claims, folds and stops lock the same rows: in another order they would wait for each other."""
+    peers.catalog.resources = [a_resource(f"r{n}", "1") for n in range(40)]
+    executions = [await start(service) for _ in range(8)]
+    stops = [service.StopExecution(pb.StopExecutionRequest(name=each.name)) for each in executions[::2]]
+    await asyncio.gather(*stops, return_exceptions=True)  # some may have finished before
+    lasts = await asyncio.gather(*(ended(service, each) for each in executions))
+
+    assert {last.state for last in lasts} <= {Execution.STATE_SUCCEEDED, Execution.STATE_STOPPED}
+    assert all(last.state == Execution.STATE_SUCCEEDED for last in lasts[1::2])
+    assert all(last.task_counts.pending + last.task_counts.running == 0 for last in lasts)
 
 
 async def test_two_replicas_submit_each_job_once(url: str, peers: Peers) -> None:

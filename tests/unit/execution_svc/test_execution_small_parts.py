@@ -9,7 +9,7 @@ from execution_svc.config import ExecutionConfig
 from execution_svc.delegation.session import newest
 from execution_svc.domain.execution import ExecutionId, ExecutionState
 from execution_svc.domain.task import JobKey, JobStatus, TaskId, TaskState
-from execution_svc.flows.patience import REGISTRY_PATIENCE_S, SERVICE_PATIENCE_S, patience_s, waits_s
+from execution_svc.patience import REGISTRY_PATIENCE_S, SERVICE_PATIENCE_S, patience_s, waits_s
 from execution_svc.signals import Changes
 from service_kit.errors import Kind, RemoteError, ServiceUnavailable
 

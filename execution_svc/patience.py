@@ -1,4 +1,4 @@
-"""How long a flow goes on trying when something that it needs does not answer."""
+"""How long to go on trying when something that is needed does not answer."""
 
 import random
 from collections.abc import Iterator

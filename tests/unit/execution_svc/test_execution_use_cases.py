@@ -1,0 +1,148 @@
+"""The use cases on the store in memory."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from execution_svc.domain.errors import PolicyDisabled, RequestIdReused
+from execution_svc.domain.execution import ExecutionState
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.task import JobKey, Operation, PlannedTask, Task, TaskFilter, TaskId
+from execution_svc.domain.transfer import Failure, LogLine, Reference
+from execution_svc.service import Executions
+from execution_svc.signals import Changes
+from service_kit.clock import FakeClock
+from service_kit.errors import Kind, RemoteError
+from tests.contract.execution_memory import MemoryStore
+
+DOCUMENT = {"source_registry": "registries/a", "destinations": [{"registry": "registries/b"}]}
+INLINE = Policy.of_document(DOCUMENT)
+
+
+class FakePolicies:
+    def __init__(self) -> None:
+        self.asked = 0
+        self.disabled = False
+
+    async def get(self, name: str) -> Policy:
+        self.asked += 1
+        return Policy.of_document({**DOCUMENT, "name": name, "disabled": self.disabled})
+
+    async def checked(self, policy: Policy) -> Policy:
+        self.asked += 1
+        return policy
+
+
+class FakeLogs:
+    """Has the log of a job from the third time on that it is asked."""
+
+    def __init__(self, changes: Changes) -> None:
+        self.asked: list[JobKey] = []
+        self._changes = changes
+
+    async def read_log(self, key: JobKey, *, after: int, follow: bool) -> AsyncIterator[list[LogLine]]:
+        self.asked.append(key)
+        if len(self.asked) < 3:
+            self._changes.notify(None)
+            raise RemoteError.of(Kind.NOT_FOUND, message="", reason="JOB_NOT_FOUND")
+        yield [LogLine(sequence=after + 1, write_time=None, severity="SEVERITY_INFO", message="hello", fields={})]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def policies() -> FakePolicies:
+    return FakePolicies()
+
+
+@pytest.fixture
+def changes() -> Changes:
+    return Changes()
+
+
+@pytest.fixture
+def executions(store: MemoryStore, policies: FakePolicies, changes: Changes, clock: FakeClock) -> Executions:
+    return Executions(store, policies, FakeLogs(changes), changes, clock)
+
+
+async def a_delegated_task(executions: Executions, store: MemoryStore, clock: FakeClock) -> Task:
+    execution = await executions.start("policies/p", None)
+    lease = await store.claim_flow(token="t", now=clock.now(), until=clock.now())
+    assert lease is not None
+    planned = PlannedTask(
+        id=TaskId("t"),
+        operation=Operation.COPY,
+        destination_index=0,
+        source_registry="registries/a",
+        source_repository="x",
+        destination_registry="registries/b",
+        destination_repository="x",
+        references=(Reference(tag="1"),),
+    )
+    await store.write_tasks(lease, [planned], clock.now())
+    await store.complete_listing(lease, clock.now())
+    await store.claim_tasks(1)
+    return (await executions.list_tasks(TaskFilter(execution=execution.id), 0, 1))[0]
+
+
+async def test_a_repetition_asks_for_no_policy(executions: Executions, policies: FakePolicies) -> None:
+    first = await executions.start("policies/p", "r")
+    policies.disabled = True
+    assert await executions.start("policies/p", "r") == first
+    assert policies.asked == 1
+
+
+async def test_a_request_id_stands_for_one_given_policy(executions: Executions) -> None:
+    other = Policy.of_document({**DOCUMENT, "override": True})
+    first = await executions.start(INLINE, "r")
+    assert await executions.start(INLINE, "r") == first
+    with pytest.raises(RequestIdReused):
+        await executions.start(other, "r")
+
+
+async def test_a_disabled_policy_is_not_started(executions: Executions, policies: FakePolicies) -> None:
+    policies.disabled = True
+    with pytest.raises(PolicyDisabled) as caught:
+        await executions.start("policies/p", None)
+    assert caught.value.metadata == {"policy": "policies/p"}
+
+
+async def test_a_watch_tells_the_present_and_the_final_state(
+    executions: Executions, store: MemoryStore, changes: Changes, clock: FakeClock
+) -> None:
+    execution = await executions.start("policies/p", None)
+    states = executions.watch(execution.id)
+    assert (await anext(states)).state is ExecutionState.PENDING
+
+    lease = await store.claim_flow(token="t", now=clock.now(), until=clock.now())
+    assert lease is not None
+    await store.fail_listing(lease, Failure(reason="CATALOG_UNSUPPORTED", message="no"), clock.now())
+    changes.notify(execution.id)
+
+    assert [each.state async for each in states] == [ExecutionState.FAILED]
+
+
+async def test_a_log_that_is_followed_is_waited_for(
+    executions: Executions, store: MemoryStore, clock: FakeClock
+) -> None:
+    task = await a_delegated_task(executions, store, clock)
+    log = executions.read_task_log(task.execution, task.id, after=4, follow=True)
+    lines = []
+    async for batch in log:
+        lines += batch
+    assert [(line.sequence, line.message) for line in lines] == [(5, "hello")]
+
+
+async def test_a_log_that_is_not_there_yet_is_empty(
+    executions: Executions, store: MemoryStore, clock: FakeClock
+) -> None:
+    task = await a_delegated_task(executions, store, clock)
+    assert not [batch async for batch in executions.read_task_log(task.execution, task.id, after=0, follow=False)]
