@@ -1,5 +1,6 @@
 """Small working services in memory, behind the same protos, for the tests of the SDK and the command line."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -157,6 +158,7 @@ class FakeExecutions(execution_pb2_grpc.ExecutionServiceServicer):
         self.stored: dict[str, Execution] = {}
         self.script: list[Execution] = [Execution(state=Execution.STATE_SUCCEEDED)]
         self.breaks_after: dict[int, ServiceError] = {}
+        self.hangs = False  # whether a watch stays open after the script
         self.tasks: list[Task] = []
         self.log: list[LogEntry] = []
 
@@ -204,6 +206,8 @@ class FakeExecutions(execution_pb2_grpc.ExecutionServiceServicer):
                 raise error
             stored.MergeFrom(step)
             yield execution_pb2.WatchExecutionResponse(execution=stored)
+        if self.hangs:
+            await asyncio.Event().wait()
 
     async def ListTasks(self, request: task_pb2.ListTasksRequest, context: Any) -> task_pb2.ListTasksResponse:
         self._calls.note("ListTasks", request)

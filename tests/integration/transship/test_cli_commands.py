@@ -1,0 +1,341 @@
+"""The command line as a process of its own, against small working services."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_services import Execution, FakeServices, Task, fake_services
+
+from service_kit.errors import FieldViolation, InvalidRequest, ShuttingDown
+from transship.policy.v1.policy_pb2 import Policy
+from transship.registry.v1.registry_pb2 import Registry
+from transship.type.v1.filter_pb2 import Filter
+from transship.type.v1.transfer_pb2 import Failure, LogEntry
+
+PASSWORD = "correct horse battery staple"
+ERASE = "\x1b[2J"
+
+
+@dataclass
+class Result:
+    code: int | None
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def json_lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Cli:
+    """Runs `transship` with the fake services as its targets."""
+
+    def __init__(self, address: str, state_dir: Path) -> None:
+        targets = {f"TRANSSHIP_{name}_TARGET": address for name in ("REGISTRY", "POLICY", "EXECUTION") if address}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("TRANSSHIP_")}
+        self._env = {**kept, **targets, "TRANSSHIP_STATE_DIR": str(state_dir), "TERM": "dumb", "COLUMNS": "200"}
+
+    async def start(self, *args: str) -> Process:
+        argv = [sys.executable, "-m", "transship.cli.main", *args]
+        return await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._env)
+
+    async def __call__(self, *args: str, stdin: str = "") -> Result:
+        process = await self.start(*args)
+        out, err = await process.communicate(stdin.encode())
+        assert PASSWORD not in out.decode() + err.decode()
+        assert "Traceback" not in err.decode()
+        return Result(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def fakes() -> AsyncIterator[FakeServices]:
+    async with fake_services() as fakes:
+        yield fakes
+
+
+@pytest.fixture
+def cli(fakes: FakeServices, tmp_path: Path) -> Cli:
+    return Cli(fakes.address, tmp_path / "state")
+
+
+def with_registries(fakes: FakeServices, **urls: str) -> None:
+    for name, url in urls.items():
+        fakes.registries.stored[f"registries/{name}"] = Registry(
+            name=f"registries/{name}", type="docker-registry", url=url
+        )
+
+
+def finished(state: Execution.State) -> Execution:
+    execution = Execution(state=state)
+    execution.task_counts.total = 2
+    execution.task_counts.succeeded = 2
+    execution.progress.blobs_copied = 3
+    execution.progress.bytes_copied = 1_500_000
+    execution.create_time.seconds, execution.end_time.seconds = 100, 107
+    return execution
+
+
+async def test_a_registry_lives_and_dies(cli: Cli, fakes: FakeServices) -> None:
+    made = await cli(
+        *("registry", "create", "hub", "--type", "docker-registry", "--url", "https://hub.example"),
+        *("--username", "robot", "--password-stdin", "-o", "json"),
+        stdin=f"{PASSWORD}\n",
+    )
+    assert (made.code, made.json["name"], made.json["credential"]) == (0, "registries/hub", {"username": "robot"})
+    assert fakes.calls.requests["CreateRegistry"][0].registry.credential.password == PASSWORD
+    assert (await cli("registry", "get", "registries/hub", "-o", "json")).json["url"] == "https://hub.example"
+    assert (await cli("registry", "ping", "hub")).out.split() == ["Answered", "after", "12", "ms"]
+    assert (await cli("registry", "delete", "hub")).out == "Deleted registry hub.\n"
+    assert (await cli("registry", "list", "-o", "json")).json == []
+
+
+async def test_a_list_is_a_table_or_an_array(cli: Cli, fakes: FakeServices) -> None:
+    with_registries(fakes, a="https://a.example", b="https://b.example", c=f"https://c.example/{ERASE}")
+    table = await cli("registry", "list")
+    assert [line.split()[0] for line in table.out.splitlines()] == ["NAME", "a", "b", "c"]
+    assert ERASE not in table.out
+    assert [each["name"][-1] for each in (await cli("registry", "list", "-o", "json")).json] == ["a", "b", "c"]
+
+
+async def test_an_update_sends_what_is_given(cli: Cli, fakes: FakeServices) -> None:
+    with_registries(fakes, hub="https://hub.example")
+    assert (await cli("registry", "update", "hub", "--description", "", "--secure", "--no-check")).code == 0
+    request = fakes.calls.requests["UpdateRegistry"][0]
+    assert (list(request.update_mask.paths), request.skip_check) == (["description", "insecure"], True)
+    assert (await cli("registry", "update", "hub", "--anonymous")).code == 0
+    assert list(fakes.calls.requests["UpdateRegistry"][1].update_mask.paths) == ["credential"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("registry", "update", "hub"),
+        ("registry", "create", "hub", "--type", "t", "--url", "u", "--username", "robot"),
+        ("policy", "update", "p", "--namespace", "mirror"),
+        ("copy", "nginx", "host.example/nginx"),
+        ("copy", "host.example/nginx:1", "host.example/nginx:2"),
+        ("copy", f"host.example/nginx@sha256:{'0' * 64}", "host.example/nginx"),
+        ("--registry-target", "", "registry", "list"),
+        ("registry", "list", "-o", "yaml"),
+        ("no-such-command",),
+    ],
+)
+async def test_a_wrong_use_has_exit_code_2(cli: Cli, args: tuple[str, ...]) -> None:
+    result = await cli(*args)
+    assert (result.code, result.out) == (2, "")
+    assert result.err
+
+
+async def test_an_error_is_a_sentence_and_a_line_for_each_violation(cli: Cli, fakes: FakeServices) -> None:
+    unknown = await cli("policy", "get", "nightly")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert unknown.err == "Error: There is no policy policies/nightly.\n"
+    violations = [FieldViolation("policy.filters[0].glob", "is no glob"), FieldViolation("policy.source", "is empty")]
+    fakes.calls.fail_next("CreatePolicy", InvalidRequest(violations=violations))
+    invalid = await cli("policy", "create", "p", "--source", "a", "--destination", "b", "--name", "[")
+    assert invalid.code == 1
+    assert invalid.err.splitlines()[1:] == ["  policy.filters[0].glob: is no glob", "  policy.source: is empty"]
+
+
+async def test_a_service_that_is_away_is_told_with_advice(cli: Cli, fakes: FakeServices) -> None:
+    fakes.calls.fail_next("CreatePolicy", ShuttingDown())
+    result = await cli("policy", "create", "p", "--source", "a", "--destination", "b")
+    assert result.code == 1
+    assert "transship status" in result.err
+
+
+async def test_options_make_a_policy(cli: Cli, fakes: FakeServices) -> None:
+    options = "--source hub --destination x --destination y --namespace mirror --no-override --disabled"
+    filters = "--exclude-tag *-rc* --name a/** --name b --exclude-name a/old --tag v*"
+    result = await cli("policy", "create", "nightly", *options.split(), *filters.split())
+    assert result.code == 0
+    policy = fakes.policies.stored["policies/nightly"]
+    assert [(each.registry, each.namespace) for each in policy.destinations] == [
+        ("registries/x", "mirror"),
+        ("registries/y", "mirror"),
+    ]
+    name, tag = Filter.DIMENSION_NAME, Filter.DIMENSION_TAG
+    include, exclude = Filter.ACTION_INCLUDE, Filter.ACTION_EXCLUDE
+    assert [(each.dimension, each.action, each.glob) for each in policy.filters] == [
+        (name, include, "a/**"),
+        (name, include, "b"),
+        (name, exclude, "a/old"),
+        (tag, include, "v*"),
+        (tag, exclude, "*-rc*"),
+    ]
+    assert (policy.override, policy.disabled) == (False, True)
+    assert (await cli("policy", "update", "nightly", "--enabled")).code == 0
+    assert list(fakes.calls.requests["UpdatePolicy"][0].update_mask.paths) == ["disabled"]
+
+
+async def test_a_policy_overrides_unless_told_otherwise(cli: Cli, fakes: FakeServices) -> None:
+    await cli("policy", "create", "nightly", "--source", "hub", "--destination", "x")
+    assert fakes.policies.stored["policies/nightly"].override
+
+
+async def test_a_run_that_succeeds_sums_up(cli: Cli, fakes: FakeServices) -> None:
+    fakes.executions.script = [Execution(state=Execution.STATE_RUNNING), finished(Execution.STATE_SUCCEEDED)]
+    result = await cli("run", "nightly")
+    assert result.code == 0
+    assert result.out.startswith("SUCCEEDED: 2 of 2 tasks; ")
+    assert "3 copied (1.5 MB)" in result.out
+    assert "7 s." in result.out
+    assert "RUNNING: tasks 0 of 0" in result.err
+    assert fakes.calls.requests["StartExecution"][0].policy == "policies/nightly"
+
+
+async def test_a_run_that_fails_says_which_tasks_and_why(cli: Cli, fakes: FakeServices) -> None:
+    failed = finished(Execution.STATE_FAILED)
+    failed.task_counts.failed = 7
+    fakes.executions.script = [failed]
+    failure = Failure(reason="DIGEST_MISMATCH", message=f"The bytes are not{ERASE} those.")
+    fakes.executions.tasks = [
+        Task(source_repository=f"a{number}", destination_repository="b", state=Task.STATE_FAILED, failure=failure)
+        for number in range(7)
+    ]
+    result = await cli("run", "nightly")
+    assert result.code == 1
+    assert result.out.startswith("FAILED")
+    assert "a4 -> b: The bytes are not" in result.err
+    assert "a5 -> b" not in result.err
+    assert ERASE not in result.err
+    assert "transship execution retry" in result.err
+
+
+async def test_a_run_as_json_is_a_line_for_each_state(cli: Cli, fakes: FakeServices) -> None:
+    fakes.executions.script = [Execution(state=Execution.STATE_RUNNING), finished(Execution.STATE_STOPPED)]
+    result = await cli("run", "nightly", "-o", "json")
+    assert result.code == 1
+    assert [each["state"] for each in result.json_lines] == ["STATE_RUNNING", "STATE_STOPPED"]
+
+
+async def test_a_run_need_not_be_waited_for(cli: Cli, fakes: FakeServices) -> None:
+    result = await cli("run", "nightly", "--no-wait", "-o", "json")
+    assert (result.code, result.json["state"]) == (0, "STATE_PENDING")
+    assert not fakes.calls.requests["WatchExecution"]
+
+
+async def test_ctrl_c_ends_the_watching_and_says_how_to_stop(cli: Cli, fakes: FakeServices) -> None:
+    fakes.executions.hangs = True
+    fakes.executions.script = [Execution(state=Execution.STATE_RUNNING)]
+    process = await cli.start("run", "nightly")
+    assert process.stderr
+    while b"RUNNING" not in await process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+    assert process.returncode == 130
+    assert b"transship execution stop" in err
+    assert b"Traceback" not in err
+    assert not fakes.calls.requests["StopExecution"]
+
+
+async def test_executions_can_be_seen_and_stopped(cli: Cli, fakes: FakeServices) -> None:
+    for number in range(3):
+        name = f"executions/e{number}"
+        fakes.executions.stored[name] = Execution(name=name, policy="policies/p", state=Execution.STATE_RUNNING)
+    listed = await cli("execution", "list", "--state", "running", "--limit", "2", "-o", "json")
+    assert [each["name"] for each in listed.json] == ["executions/e0", "executions/e1"]
+    assert fakes.calls.requests["ListExecutions"][0].states == [Execution.STATE_RUNNING]
+    assert "STOPPING" in (await cli("execution", "stop", "e1")).out
+    assert (await cli("execution", "retry", "executions/e1")).code == 0
+    assert (await cli("execution", "get", "e9")).err == "Error: There is no execution executions/e9.\n"
+
+
+async def test_tasks_and_their_logs(cli: Cli, fakes: FakeServices) -> None:
+    fakes.executions.stored["executions/e"] = Execution(name="executions/e", state=Execution.STATE_SUCCEEDED)
+    fakes.executions.tasks = [
+        Task(name=f"executions/e/tasks/t{number}", source_repository="nginx", state=Task.STATE_SUCCEEDED)
+        for number in (1, 2, 3)
+    ]
+    fakes.executions.log = [LogEntry(sequence=1, severity=LogEntry.SEVERITY_INFO, message="copied", fields={"n": "1"})]
+    assert [each["name"][-2:] for each in (await cli("execution", "tasks", "e", "-o", "json")).json] == [
+        "t1",
+        "t2",
+        "t3",
+    ]
+    assert "copied n=1" in (await cli("execution", "logs", "e", "t2", "--follow")).out
+    assert [each.name[-2:] for each in fakes.calls.requests["ReadTaskLog"]] == ["t2"]
+    all_of_them = await cli("execution", "logs", "e", "--follow", "-o", "json")
+    assert [each["task"][-2:] for each in all_of_them.json_lines] == ["t1", "t2", "t3"]
+
+
+async def test_a_copy_uses_the_registries_that_are_there(cli: Cli, fakes: FakeServices) -> None:
+    with_registries(fakes, hub="https://hub.example", mirror="http://127.0.0.1:5000", path="https://x.example/path")
+    fakes.executions.script = [finished(Execution.STATE_SUCCEEDED)]
+    result = await cli("copy", "hub.example:443/library/nginx:1.27", "127.0.0.1:5000/nginx", "--no-override")
+    assert result.code == 0
+    policy = fakes.calls.requests["StartExecution"][0].inline_policy
+    assert policy.source_registry == "registries/hub"
+    assert (
+        policy.destinations[0]
+        == Policy(destinations=[{"registry": "registries/mirror", "repository": "nginx"}]).destinations[0]
+    )
+    assert [(each.dimension, each.glob) for each in policy.filters] == [
+        (Filter.DIMENSION_NAME, "library/nginx"),
+        (Filter.DIMENSION_TAG, "1.27"),
+    ]
+    assert not policy.override
+    assert not fakes.calls.requests["CreateRegistry"]
+
+
+async def test_a_copy_registers_hosts_it_does_not_know_and_says_so(cli: Cli, fakes: FakeServices) -> None:
+    fakes.executions.script = [finished(Execution.STATE_SUCCEEDED)]
+    result = await cli("copy", "docker.io/nginx", "localhost:5000/nginx")
+    assert result.code == 0
+    made = {each.registry_id: each.registry.url for each in fakes.calls.requests["CreateRegistry"]}
+    assert made == {
+        "registry-1.docker.io": "https://registry-1.docker.io",
+        "localhost-5000": "http://localhost:5000",
+    }
+    assert "Registered http://localhost:5000 as registry localhost-5000" in result.err
+    (name,) = fakes.calls.requests["StartExecution"][0].inline_policy.filters
+    assert name.glob == "library/nginx"
+
+
+async def test_adapters_are_listed(cli: Cli) -> None:
+    assert (await cli("adapter", "list", "-o", "json")).json[0]["type"] == "docker-registry"
+
+
+@pytest.mark.parametrize("args", [("status",), ("down",), ("registry", "list")])
+async def test_without_a_stack_it_says_how_to_start_one(tmp_path: Path, args: tuple[str, ...]) -> None:
+    result = await Cli("", tmp_path)(*args, "--state-dir", str(tmp_path / "none"))
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"Error: No stack is running in {tmp_path / 'none'}. Start one with `transship up`.\n"
+
+
+async def test_a_database_is_migrated_once(tmp_path: Path, postgres: Any, databases: Any) -> None:
+    url = postgres.url(await databases.create())
+    cli = Cli("", tmp_path)
+    first = await cli("migrate", "--database-url", url, "registry", "policy", "-o", "json")
+    assert (first.code, list(first.json)) == (0, ["registry", "policy"])
+    assert first.json["registry"]
+    again = await cli("migrate", "--database-url", url, "registry")
+    assert again.out == "registry: up to date\n"
+
+
+@pytest.mark.parametrize("url", [f"postgresql://me:{PASSWORD}@127.0.0.1:1/x", f"nonsense {PASSWORD}"])
+async def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Path, url: str) -> None:
+    result = await Cli("", tmp_path)("migrate", "--database-url", url.replace(" ", "%20"))
+    assert result.code == 1
+    assert result.err.startswith("Error: The database")
+    assert PASSWORD.split(maxsplit=1)[0] not in result.err
+
+
+@pytest.mark.parametrize("args", [(), ("policy", "create"), ("execution", "logs"), ("up",), ("migrate",)])
+async def test_help_is_there(tmp_path: Path, args: tuple[str, ...]) -> None:
+    result = await Cli("", tmp_path)(*args, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert "Usage: transship" in result.out

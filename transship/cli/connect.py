@@ -1,0 +1,53 @@
+"""Which services a command talks to, and how it shows what they say."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from transship.cli.render import Output, Screen
+from transship.local.state import StateDir
+from transship.sdk import Endpoints, TransshipClient
+from transship.sdk.endpoints import client_tls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """The global options: where services are that are not of the local stack."""
+
+    registry: str | None
+    policy: str | None
+    execution: str | None
+    tls_ca: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+
+
+class Session:
+    """What every command has at hand."""
+
+    def __init__(self, targets: Targets, *, output: Output, state_dir: Path | None) -> None:
+        self._targets = targets
+        self._state_dir = state_dir
+        self.screen = Screen(output)
+
+    @property
+    def state(self) -> StateDir:
+        return StateDir.choose(self._state_dir)
+
+    def client(self) -> TransshipClient:
+        """Of the targets, or else of the local stack. Raises StackNotRunning."""
+        try:
+            return TransshipClient(self._endpoints())
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    def _endpoints(self) -> Endpoints:
+        given = self._targets
+        return Endpoints.choose(
+            registry=given.registry,
+            policy=given.policy,
+            execution=given.execution,
+            tls=client_tls(given.tls_ca, given.tls_cert, given.tls_key),
+            state_dir=self._state_dir,
+        )

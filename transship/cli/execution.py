@@ -1,0 +1,194 @@
+"""`transship execution`: the runs of policies."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from typing import Annotated, Final, TypeVar
+
+import typer
+
+from transship.cli.command import command
+from transship.cli.connect import Session
+from transship.cli.render import Columns, bytes_text, enum_text, last_part, time_text
+from transship.cli.run import follow
+from transship.execution.v1.execution_pb2 import Execution
+from transship.execution.v1.task_pb2 import Task
+from transship.sdk import TransshipClient
+from transship.sdk.executions import FINAL_STATES
+from transship.sdk.names import task_name
+from transship.type.v1.transfer_pb2 import LogEntry
+
+app = typer.Typer(help="Executions: the runs of policies.", no_args_is_help=True)
+
+# An execution that is being listed makes its tasks in batches; this is how soon we see a new one.
+_NEW_TASKS_INTERVAL_S: Final = 1.0
+_T = TypeVar("_T")
+
+_COLUMNS: Final[Columns[Execution]] = {
+    "ID": lambda each: last_part(each.name),
+    "POLICY": lambda each: last_part(each.policy) or "(inline)",
+    "STATE": lambda each: enum_text(Execution.State, each.state),
+    "TASKS": lambda each: f"{each.task_counts.succeeded}/{each.task_counts.total}",
+    "COPIED": lambda each: bytes_text(each.progress.bytes_copied),
+    "STARTED": lambda each: time_text(each.create_time),
+    "ENDED": lambda each: time_text(each.end_time),
+}
+_DETAILS: Final[Columns[Execution]] = {
+    "Id": lambda each: last_part(each.name),
+    "Policy": lambda each: last_part(each.policy) or "(inline)",
+    "State": lambda each: enum_text(Execution.State, each.state),
+    "Because": lambda each: each.state_message or each.failure.message,
+    "Tasks": lambda each: (
+        f"{each.task_counts.total}: {each.task_counts.succeeded} succeeded, {each.task_counts.failed} failed, "
+        f"{each.task_counts.stopped} stopped, {each.task_counts.running} running, {each.task_counts.pending} pending"
+    ),
+    "References": lambda each: (
+        f"{each.progress.references_total}: {each.progress.references_copied} copied, "
+        f"{each.progress.references_unchanged} unchanged, {each.progress.references_skipped} skipped, "
+        f"{each.progress.references_failed} failed"
+    ),
+    "Copied": lambda each: f"{each.progress.blobs_copied} blobs, {bytes_text(each.progress.bytes_copied)}",
+    "Started": lambda each: time_text(each.create_time),
+    "Ended": lambda each: time_text(each.end_time),
+}
+_TASK_COLUMNS: Final[Columns[Task]] = {
+    "ID": lambda each: last_part(each.name),
+    "SOURCE": lambda each: f"{last_part(each.source_registry)}/{each.source_repository}",
+    "DESTINATION": lambda each: f"{last_part(each.destination_registry)}/{each.destination_repository}",
+    "REFERENCES": lambda each: str(each.reference_count),
+    "STATE": lambda each: enum_text(Task.State, each.state),
+    "ATTEMPT": lambda each: str(each.attempt),
+    "COPIED": lambda each: bytes_text(each.progress.bytes_copied),
+    "FAILURE": lambda each: each.failure.message,
+}
+
+
+class ExecutionState(StrEnum):
+    """As on the wire, in lower case."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class TaskState(StrEnum):
+    """As on the wire, in lower case."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+_Name = Annotated[str, typer.Argument(metavar="EXECUTION", help="Id of the execution.", show_default=False)]
+
+
+@command(app, "list")
+async def list_executions(
+    session: Session,
+    policy: Annotated[str, typer.Option(metavar="POLICY", help="Only those of this policy.")] = "",
+    state: Annotated[
+        list[ExecutionState] | None, typer.Option(help="Only those in this state. May be given several times.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 50,
+) -> None:
+    """Lists executions, the newest first."""
+    states = [getattr(Execution, f"STATE_{each.name}") for each in state or ()]
+    async with session.client() as client:
+        executions = _first(limit, client.executions.list(policy=policy, states=states))
+        await session.screen.many(executions, _COLUMNS, nothing="There are no executions.")
+
+
+@command(app, "get")
+async def get(session: Session, execution: _Name) -> None:
+    """Shows an execution as it is now."""
+    async with session.client() as client:
+        session.screen.one(await client.executions.get(execution), _DETAILS)
+
+
+@command(app, "stop")
+async def stop(session: Session, execution: _Name) -> None:
+    """Asks an execution to stop. What is copied stays copied."""
+    async with session.client() as client:
+        session.screen.one(await client.executions.stop(execution), _DETAILS)
+
+
+@command(app, "retry")
+async def retry(session: Session, execution: _Name) -> None:
+    """Runs the failed and stopped tasks of an execution once more, and returns at once."""
+    async with session.client() as client:
+        session.screen.one(await client.executions.retry(execution), _DETAILS)
+
+
+@command(app, "watch")
+async def watch(session: Session, execution: _Name) -> None:
+    """Shows how an execution goes until it has ended. Exit code 0 only if everything succeeded."""
+    async with session.client() as client:
+        await follow(session, client, execution)
+
+
+@command(app, "tasks")
+async def tasks(
+    session: Session,
+    execution: _Name,
+    state: Annotated[
+        list[TaskState] | None, typer.Option(help="Only those in this state. May be given several times.")
+    ] = None,
+) -> None:
+    """Lists the tasks of an execution in the order of their creation."""
+    states = [getattr(Task, f"STATE_{each.name}") for each in state or ()]
+    async with session.client() as client:
+        found = client.executions.tasks(execution, states=states)
+        await session.screen.many(found, _TASK_COLUMNS, nothing="There are no tasks.")
+
+
+@command(app, "logs")
+async def logs(
+    session: Session,
+    execution: _Name,
+    task: Annotated[str, typer.Argument(metavar="[TASK]", help="Id of a task. Default: all of them.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more lines until all has ended.")] = False,
+) -> None:
+    """Prints the log of one task, or of all tasks one after the other."""
+    async with session.client() as client:
+        if task:
+            await _print_log(session, client, task_name(task, execution=execution), follow=follow)
+        else:
+            await _print_logs(session, client, execution, follow=follow)
+
+
+async def _print_logs(session: Session, client: TransshipClient, execution: str, *, follow: bool) -> None:
+    """Of every task; following, also of those that come to be while the execution lasts."""
+    printed: set[str] = set()
+    while True:
+        has_ended = (await client.executions.get(execution)).state in FINAL_STATES
+        async for task in client.executions.tasks(execution):
+            if task.name not in printed:
+                printed.add(task.name)
+                session.screen.say(f"==> {last_part(task.name)} {task.source_repository}")
+                await _print_log(session, client, task.name, follow=follow)
+        if has_ended or not follow:
+            return
+        await asyncio.sleep(_NEW_TASKS_INTERVAL_S)
+
+
+async def _print_log(session: Session, client: TransshipClient, task: str, *, follow: bool) -> None:
+    async for entry in client.executions.read_task_log(task, follow=follow):
+        session.screen.line(entry, _log_text(entry), task=task)
+
+
+def _log_text(entry: LogEntry) -> str:
+    fields = "".join(f" {name}={value}" for name, value in sorted(entry.fields.items()))
+    return f"{time_text(entry.write_time)} {enum_text(LogEntry.Severity, entry.severity):7} {entry.message}{fields}"
+
+
+async def _first(count: int, items: AsyncIterator[_T]) -> AsyncIterator[_T]:
+    async for item in items:
+        yield item
+        count -= 1
+        if not count:
+            return

@@ -1,0 +1,89 @@
+"""How a running execution looks: bars on a terminal, a line now and then elsewhere, JSON lines for programs."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from transship.cli.render import Screen, bytes_text, enum_text
+from transship.execution.v1.execution_pb2 import Execution
+
+LINE_INTERVAL_S: Final = 5.0  # Often enough to see it move, and rare enough for the log of a build.
+
+Show = Callable[[Execution], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How much of something is done."""
+
+    label: str
+    done: int
+    total: int
+    text: str
+
+
+def counts(execution: Execution) -> tuple[Count, Count, Count]:
+    """Tasks, blobs and bytes; what the destination had already is done as well."""
+    tasks, progress = execution.task_counts, execution.progress
+    blobs = progress.blobs_copied + progress.blobs_mounted + progress.blobs_present
+    size = progress.bytes_copied + progress.bytes_mounted + progress.bytes_present
+    sizes = f"{bytes_text(size)} of {bytes_text(progress.bytes_total)}"
+    return (
+        _count("tasks", tasks.succeeded + tasks.failed + tasks.stopped, tasks.total),
+        _count("blobs", blobs, progress.blobs_total),
+        Count(label="bytes", done=size, total=progress.bytes_total, text=sizes),
+    )
+
+
+@contextmanager
+def shown(screen: Screen) -> Iterator[Show]:
+    """Gives what shows each state of an execution."""
+    if screen.is_json:
+        yield lambda execution: screen.line(execution, "")
+    elif sys.stderr.isatty():
+        with _bars() as bars:
+            yield bars
+    else:
+        yield _Lines(screen).show
+
+
+@contextmanager
+def _bars() -> Iterator[Show]:
+    columns = (TextColumn("{task.description:5}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
+    # On standard error: what is printed to standard output is the result.
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bars = {each.label: progress.add_task(each.label, total=None, text="") for each in counts(Execution())}
+
+        def show(execution: Execution) -> None:
+            for each in counts(execution):
+                # Without a total a bar moves to and fro, which says that listing has not found anything yet.
+                progress.update(bars[each.label], completed=each.done, total=each.total or None, text=each.text)
+
+        yield show
+
+
+class _Lines:
+    """A line when the state changes, and now and then in between."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._state: int | None = None
+        self._due = 0.0
+
+    def show(self, execution: Execution) -> None:
+        if execution.state == self._state and time.monotonic() < self._due:
+            return
+        self._state = execution.state
+        self._due = time.monotonic() + LINE_INTERVAL_S
+        amounts = ", ".join(f"{each.label} {each.text}" for each in counts(execution))
+        self._screen.say(f"{enum_text(Execution.State, execution.state)}: {amounts}")
+
+
+def _count(label: str, done: int, total: int) -> Count:
+    return Count(label=label, done=done, total=total, text=f"{done} of {total}")

@@ -1,0 +1,96 @@
+"""`transship run`: starts a policy and stays with it to its end."""
+
+import asyncio
+from typing import Annotated, Final
+
+import typer
+
+from transship.cli.command import command
+from transship.cli.connect import Session
+from transship.cli.errors import EXIT_FAILED
+from transship.cli.progress import shown
+from transship.cli.render import bytes_text, enum_text, last_part
+from transship.execution.v1.execution_pb2 import Execution
+from transship.execution.v1.task_pb2 import Task
+from transship.policy.v1.policy_pb2 import Policy
+from transship.sdk import TransshipClient
+
+# Enough to see what is wrong; `execution tasks` has them all.
+_FAILURES_SHOWN: Final = 5
+
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Return as soon as it is started.")]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "run", panel="Replicate")(run)
+
+
+async def run(
+    session: Session,
+    policy: Annotated[str, typer.Argument(metavar="POLICY", help="Name or uid of the policy.", show_default=False)],
+    no_wait: NoWait = False,
+) -> None:
+    """Runs a policy and shows how it goes. Exit code 0 only if everything succeeded.
+
+    Ctrl-C ends the watching, not the execution.
+    """
+    async with session.client() as client:
+        await start(session, client, policy, no_wait=no_wait)
+
+
+async def start(session: Session, client: TransshipClient, policy: str | Policy, *, no_wait: bool) -> None:
+    """Starts the policy and, unless told otherwise, follows it."""
+    execution = await client.executions.start(policy)
+    if no_wait:
+        session.screen.line(execution, last_part(execution.name))
+    else:
+        session.screen.say(f"Execution {last_part(execution.name)}")
+        await follow(session, client, execution.name)
+
+
+async def follow(session: Session, client: TransshipClient, name: str) -> None:
+    """Shows the execution until it has ended, then sums it up. Exits with 1 unless it succeeded."""
+    execution = Execution()
+    try:
+        with shown(session.screen) as show:
+            async for execution in client.executions.watch(name):
+                show(execution)
+    except asyncio.CancelledError:
+        stop = f"transship execution stop {last_part(name)}"
+        session.screen.say(f"No longer watching; the execution goes on. Stop it with `{stop}`.")
+        raise
+    if not session.screen.is_json:
+        typer.echo(summary(execution))
+    if execution.state != Execution.STATE_SUCCEEDED:
+        await _tell_failures(session, client, execution)
+        raise typer.Exit(EXIT_FAILED)
+
+
+def summary(execution: Execution) -> str:
+    """One line on what became of it."""
+    tasks, done = execution.task_counts, execution.progress
+    state = enum_text(Execution.State, execution.state)
+    message = f" ({execution.state_message})" if execution.state_message else ""
+    return (
+        f"{state}{message}: {tasks.succeeded} of {tasks.total} tasks; "
+        f"references: {done.references_copied} copied, {done.references_unchanged} unchanged, "
+        f"{done.references_skipped} skipped, {done.references_failed} failed; "
+        f"blobs: {done.blobs_copied} copied ({bytes_text(done.bytes_copied)}), {done.blobs_mounted} mounted, "
+        f"{done.blobs_present} present; {execution.end_time.seconds - execution.create_time.seconds} s."
+    )
+
+
+async def _tell_failures(session: Session, client: TransshipClient, execution: Execution) -> None:
+    if execution.HasField("failure"):
+        session.screen.say(f"{execution.failure.message} ({execution.failure.reason})")
+    if not execution.task_counts.failed:
+        return
+    shown_count = 0
+    async for task in client.executions.tasks(execution.name, states=[Task.STATE_FAILED]):
+        if shown_count == _FAILURES_SHOWN:
+            session.screen.say(f"All of them: transship execution tasks {last_part(execution.name)} --state failed")
+            break
+        where = f"{task.source_repository} -> {task.destination_repository}"
+        session.screen.say(f"{where}: {task.failure.message} ({task.failure.reason})")
+        shown_count += 1
+    session.screen.say(f"Try the failed tasks again with `transship execution retry {last_part(execution.name)}`.")
