@@ -18,8 +18,8 @@ _Servicer = TypeVar("_Servicer")
 _OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A port belongs to one server: gRPC would let a second one share it and take half of the connections.
-    ("grpc.so_reuseport", 0),
+    # A supervisor may keep the port reserved with a socket of its own while a service restarts.
+    ("grpc.so_reuseport", 1),
     # Allow the keepalive pings of channel.py; without this the server hangs up with ENHANCE_YOUR_CALM.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),

@@ -1,6 +1,7 @@
 """Start, health, TLS and drain of a server."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -60,11 +61,11 @@ async def test_reflection_lists_the_services(stack: AsyncExitStack) -> None:
     assert names == ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", NAME]
 
 
-async def test_a_port_belongs_to_one_server(stack: AsyncExitStack) -> None:
-    first = await started(stack, Kettle())
-    second = GrpcServer(first.address)
-    with pytest.raises(OSError, match="cannot listen on"):
-        await second.start()
+async def test_a_port_of_another_program_is_told_at_the_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = GrpcServer(f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(OSError, match="cannot listen on"):
+            await server.start()
 
 
 async def test_a_drain_lets_a_running_call_finish(stack: AsyncExitStack) -> None:
