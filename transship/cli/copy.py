@@ -79,10 +79,10 @@ async def copy(
     if goal.tag is not None:
         raise typer.BadParameter("The destination takes no tag: a tag keeps its name.")
     async with session.client() as client:
-        scheme = _Newcomers(session, client, plain_http=plain_http, insecure=insecure)
+        hosts = _Hosts(session, client, plain_http=plain_http, insecure=insecure)
         policy = Policy(
-            source_registry=await scheme.registry_of(origin.host),
-            destinations=[destination(await scheme.registry_of(goal.host), repository=goal.repository)],
+            source_registry=await hosts.registry_of(origin.host),
+            destinations=[destination(await hosts.registry_of(goal.host), repository=goal.repository)],
             filters=[name_filter(literal(origin.repository))],
             override=override,
         )
@@ -91,8 +91,8 @@ async def copy(
         await start(session, client, policy, no_wait=no_wait)
 
 
-class _Newcomers:
-    """Finds the registry of a host, or registers it."""
+class _Hosts:
+    """The registries of hosts: those that are registered, and those that are from now on."""
 
     def __init__(self, session: Session, client: TransshipClient, *, plain_http: bool, insecure: bool) -> None:
         self._session = session
