@@ -9,7 +9,6 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -143,10 +142,10 @@ class HttpClient:
     ) -> None:
         # No total timeout: a large blob takes what it takes. No pool timeout: waiting for a connection is no failure.
         timeout = httpx.Timeout(None, connect=connect_timeout_s, read=read_timeout_s)
-        transport = _Transport(make_ssl_context(tls or TlsOptions()))
-        self._client = httpx.AsyncClient(
-            transport=transport, timeout=timeout, headers=_DEFAULT_HEADERS, cookies=_no_cookies()
-        )
+        self._extensions = {"timeout": timeout.as_dict()}
+        # The transport alone: what a client puts around it (cookies, redirects, authentication) is not wanted here,
+        # and costs more than half of a small request.
+        self._transport = _Transport(make_ssl_context(tls or TlsOptions()))
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,7 +154,7 @@ class HttpClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def request(
         self,
@@ -203,17 +202,14 @@ class HttpClient:
         body = content if content is None or isinstance(content, bytes) else _Upload(content)
         try:
             with _mapped_errors(url):
-                request = self._client.build_request(method, url, headers=headers, content=body)
-                return await self._client.send(request, stream=True)
+                request = httpx.Request(
+                    method, url, headers={**_DEFAULT_HEADERS, **headers}, content=body, extensions=self._extensions
+                )
+                return await self._transport.handle_async_request(request)
         except OciError as exc:
             if isinstance(body, _Upload) and body.failure is not None:
                 raise body.failure from exc
             raise
-
-
-def _no_cookies() -> CookieJar:
-    """A session cookie of one account must not travel with the next request's token, which may be another's."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 class _Upload:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
+import uvloop
 
 from service_kit.config import ServiceConfig
 from service_kit.logging import configure_logging
@@ -30,7 +31,7 @@ def run_service(name: str, config: _Config, app: Callable[[_Config, AsyncExitSta
     the drain. Whatever hangs, the process ends within `drain_timeout_s` and a margin.
     """
     configure_logging(service=name, log_format=config.log_format, level=config.log_level)
-    asyncio.run(_run(config, app))
+    uvloop.run(_run(config, app))
 
 
 async def _run(config: _Config, app: Callable[[_Config, AsyncExitStack], Awaitable[GrpcServer]]) -> None:
