@@ -15,9 +15,9 @@ EXIT_FAILED: Final = 1
 
 # The services say what is wrong; which command mends it, only we know.
 _ADVICE: Final = {
-    "REGISTRY_UNREACHABLE": "Check the URL and the network, or use --no-check to store it untried.",
+    "REGISTRY_UNREACHABLE": "Check the URL and the network; `--no-check` stores it untried.",
     "REGISTRY_CREDENTIAL_REJECTED": "Check --username and the password.",
-    "REGISTRY_MISBEHAVED": "Check the URL, or use --no-check to store it untried.",
+    "REGISTRY_MISBEHAVED": "Check the URL; `--no-check` stores it untried.",
     "POLICY_DISABLED": "Enable it with `transship policy update NAME --enabled`.",
     "ADAPTER_UNKNOWN": "`transship adapter list` shows the types.",
 }

@@ -121,5 +121,5 @@ def _show_stack(session: Session, stack: LocalStack) -> None:
         session.screen.data(TypeAdapter(LocalStack).dump_python(stack, mode="json"))
         return
     session.screen.say(f"Transship is up (process {stack.pid}). Stop it with `transship down`.")
-    for name, endpoint in stack.endpoints.items():
-        session.screen.say(f"  {name:13} {endpoint}")
+    for each in stack.services:
+        session.screen.say(f"  {each.name:13} {each.endpoint}")

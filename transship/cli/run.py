@@ -70,7 +70,9 @@ def summary(execution: Execution) -> str:
     """One line on what became of it."""
     tasks, done = execution.task_counts, execution.progress
     state = enum_text(Execution.State, execution.state)
-    message = f" ({execution.state_message})" if execution.state_message else ""
+    # A failure has a line of its own.
+    has_message = execution.state_message and not execution.HasField("failure")
+    message = f" ({execution.state_message})" if has_message else ""
     return (
         f"{state}{message}: {tasks.succeeded} of {tasks.total} tasks; "
         f"references: {done.references_copied} copied, {done.references_unchanged} unchanged, "
@@ -90,7 +92,11 @@ async def _tell_failures(session: Session, client: TransshipClient, execution: E
         if shown_count == _FAILURES_SHOWN:
             session.screen.say(f"All of them: transship execution tasks {last_part(execution.name)} --state failed")
             break
-        where = f"{task.source_repository} -> {task.destination_repository}"
-        session.screen.say(f"{where}: {task.failure.message} ({task.failure.reason})")
+        session.screen.say(f"{_where(task)}: {task.failure.message} ({task.failure.reason})")
         shown_count += 1
     session.screen.say(f"Try the failed tasks again with `transship execution retry {last_part(execution.name)}`.")
+
+
+def _where(task: Task) -> str:
+    """A repository that could not be listed has no destination yet."""
+    return " -> ".join(filter(None, (task.source_repository, task.destination_repository)))
