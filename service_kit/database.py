@@ -3,8 +3,10 @@
 import asyncio
 import random
 import re
+import time
 from collections.abc import AsyncGenerator
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import psycopg
 import structlog
@@ -19,6 +21,7 @@ TCP_USER_TIMEOUT_MS: Final = 15_000  # unacknowledged writes: the peer is gone
 KEEPALIVES_IDLE_S: Final = 15  # silence before the first probe; without probes a half-open connection lasts for hours
 KEEPALIVES_INTERVAL_S: Final = 5
 KEEPALIVES_COUNT: Final = 3
+UNCHECKED_S: Final = 1.0  # a connection that was used so recently is given out unchecked
 LISTEN_CHECK_INTERVAL_S: Final = 30.0  # a quiet listener proves by a query that its connection still lives
 RECONNECT_FIRST_S: Final = 0.1
 RECONNECT_MAX_S: Final = 5.0
@@ -26,6 +29,8 @@ RECONNECT_MAX_S: Final = 5.0
 _SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_returned_at: WeakKeyDictionary[psycopg.AsyncConnection[Any], float] = WeakKeyDictionary()
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
@@ -54,16 +59,27 @@ def session_conninfo(conninfo: str, *, schema: str) -> str:
 
 
 def open_pool(conninfo: str, *, schema: str, min_size: int = 1, max_size: int = 10) -> Pool:
-    """A pool for `async with`; it connects on entry, closes on exit, and checks a connection before each use."""
+    """A pool for `async with`; it connects on entry, closes on exit, and checks a connection that was idle."""
     return AsyncConnectionPool(
         session_conninfo(conninfo, schema=schema),
         min_size=min_size,
         max_size=max_size,
         timeout=CONNECT_TIMEOUT_S,
         name=schema,
-        check=AsyncConnectionPool.check_connection,
+        check=_check_if_idle,
+        reset=_note_return,
         open=False,
     )
+
+
+async def _note_return(connection: psycopg.AsyncConnection[Any]) -> None:
+    _returned_at[connection] = time.monotonic()
+
+
+async def _check_if_idle(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Proves that the connection lives, unless it did a moment ago: a check costs as much as a small statement."""
+    if time.monotonic() - _returned_at.get(connection, 0.0) > UNCHECKED_S:
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def unique_violation(error: BaseException) -> str | None:

@@ -180,10 +180,10 @@ CREATE TRIGGER tasks_removed AFTER DELETE ON tasks
 CREATE TRIGGER tasks_changed AFTER UPDATE ON tasks
     REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tally_tasks();
 
--- Wakes watchers, flow workers and the delegator. One transaction notifies once about one execution.
+-- Wakes watchers, flow workers and the delegator. One transaction notifies once about one execution; `!` marks its end.
 CREATE FUNCTION notify_execution() RETURNS trigger LANGUAGE plpgsql AS $function$
 BEGIN
-    PERFORM pg_notify('execution_changed', NEW.id);
+    PERFORM pg_notify('execution_changed', CASE WHEN NEW.end_time IS NULL THEN '' ELSE '!' END || NEW.id);
     RETURN NULL;
 END
 $function$;

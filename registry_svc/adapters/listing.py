@@ -16,7 +16,7 @@ from replication.filters import Selection
 CONCURRENCY: Final = 8  # repositories listed at once; more and registries begin to answer 429
 BATCH_REFERENCES: Final = 1000  # of one batch at most, which stays far below the 4 MiB of a gRPC message
 BATCH_ITEMS: Final = 1000  # resources and failures of one batch
-BATCH_WAIT_S: Final = 0.2  # how long a batch waits for more
+BATCH_WAIT_S: Final = 0.05  # how long a batch waits for more: copying begins with the first one
 _WAITING_ITEMS: Final = 64  # found and not yet batched; a slow caller slows the listing down
 
 
