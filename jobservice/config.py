@@ -13,4 +13,4 @@ class JobConfig(ServiceConfig):
 
     registry_target: str = Field(description="Address of registry_svc, host:port.")
     retention_days: float = Field(30.0, gt=0, description="Days that ended jobs and their logs are kept.")
-    workers: int = Field(8, ge=1, le=1000, description="Jobs that run at once in this process.")
+    workers: int = Field(32, ge=1, le=1000, description="Jobs that run at once in this process.")
