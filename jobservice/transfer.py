@@ -63,6 +63,17 @@ class ReferenceResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferOptions:
+    """How artifacts are copied; see TransferOptions of the protos. Empty and 0 mean no restriction."""
+
+    platforms: tuple[str, ...] = ()
+    referrers: bool = False
+    referrer_types: tuple[str, ...] = ()
+    foreign_layers: bool = False
+    max_bytes_per_second: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicateWork:
     """Copies references of one repository to another. Registries are resource names, `registries/{registry}`."""
 
@@ -72,6 +83,7 @@ class ReplicateWork:
     destination_repository: str
     references: tuple[ArtifactReference, ...]
     override: bool = False
+    options: TransferOptions = TransferOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

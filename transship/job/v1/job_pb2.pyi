@@ -27,20 +27,22 @@ class JobSpec(_message.Message):
     def __init__(self, key: _Optional[str] = ..., fairness_group: _Optional[str] = ..., replicate: _Optional[_Union[ReplicateWork, _Mapping]] = ..., delete: _Optional[_Union[DeleteWork, _Mapping]] = ...) -> None: ...
 
 class ReplicateWork(_message.Message):
-    __slots__ = ("source_registry", "source_repository", "destination_registry", "destination_repository", "references", "override")
+    __slots__ = ("source_registry", "source_repository", "destination_registry", "destination_repository", "references", "override", "options")
     SOURCE_REGISTRY_FIELD_NUMBER: _ClassVar[int]
     SOURCE_REPOSITORY_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_REGISTRY_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_REPOSITORY_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     source_registry: str
     source_repository: str
     destination_registry: str
     destination_repository: str
     references: _containers.RepeatedCompositeFieldContainer[_artifact_pb2.ArtifactReference]
     override: bool
-    def __init__(self, source_registry: _Optional[str] = ..., source_repository: _Optional[str] = ..., destination_registry: _Optional[str] = ..., destination_repository: _Optional[str] = ..., references: _Optional[_Iterable[_Union[_artifact_pb2.ArtifactReference, _Mapping]]] = ..., override: _Optional[bool] = ...) -> None: ...
+    options: _transfer_pb2.TransferOptions
+    def __init__(self, source_registry: _Optional[str] = ..., source_repository: _Optional[str] = ..., destination_registry: _Optional[str] = ..., destination_repository: _Optional[str] = ..., references: _Optional[_Iterable[_Union[_artifact_pb2.ArtifactReference, _Mapping]]] = ..., override: _Optional[bool] = ..., options: _Optional[_Union[_transfer_pb2.TransferOptions, _Mapping]] = ...) -> None: ...
 
 class DeleteWork(_message.Message):
     __slots__ = ("registry", "repository", "tags")

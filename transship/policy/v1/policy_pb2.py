@@ -28,9 +28,10 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from transship.type.v1 import filter_pb2 as transship_dot_type_dot_v1_dot_filter__pb2
+from transship.type.v1 import transfer_pb2 as transship_dot_type_dot_v1_dot_transfer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n transship/policy/v1/policy.proto\x12\x13transship.policy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etransship/type/v1/filter.proto\"\xee\x03\n\x06Policy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12J\n\x0fsource_registry\x18\x04 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x46\n\x0c\x64\x65stinations\x18\x05 \x03(\x0b\x32 .transship.policy.v1.DestinationB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12\x35\n\x07\x66ilters\x18\x06 \x03(\x0b\x32\x19.transship.type.v1.FilterB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x10\n\x08override\x18\x07 \x01(\x08\x12\x10\n\x08\x64isabled\x18\x08 \x01(\x08\x12-\n\x07trigger\x18\t \x01(\x0b\x32\x1c.transship.policy.v1.Trigger\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\"\xb0\x02\n\x0b\x44\x65stination\x12\x43\n\x08registry\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12g\n\tnamespace\x18\x02 \x01(\tBR\xbaHOrM\x18\xfe\x01\x32H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$H\x00\x12h\n\nrepository\x18\x03 \x01(\tBR\xbaHOrM\x18\xff\x01\x32H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$H\x00\x42\t\n\x07mapping\"N\n\x07Trigger\x12\x34\n\x06manual\x18\x01 \x01(\x0b\x32\".transship.policy.v1.ManualTriggerH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x0f\n\rManualTrigger\"\xae\x01\n\x13\x43reatePolicyRequest\x12G\n\tpolicy_id\x18\x01 \x01(\tB4\xe2\x41\x01\x02\xbaH-r+2)^([a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)?$\x12\x37\n\x06policy\x18\x02 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"Q\n\x10GetPolicyRequest\x12=\n\x04name\x18\x01 \x01(\tB/\xe2\x41\x01\x02\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$\"\x80\x01\n\x13ListPoliciesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x42\n\x08registry\x18\x03 \x01(\tB0\xbaH-r+2)^(registries/[a-z0-9][a-z0-9._-]{0,63})?$\"^\n\x14ListPoliciesResponse\x12-\n\x08policies\x18\x01 \x03(\x0b\x32\x1b.transship.policy.v1.Policy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x01\n\x13UpdatePolicyRequest\x12\x37\n\x06policy\x18\x01 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"T\n\x13\x44\x65letePolicyRequest\x12=\n\x04name\x18\x01 \x01(\tB/\xe2\x41\x01\x02\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$2\xc5\x03\n\rPolicyService\x12U\n\x0c\x43reatePolicy\x12(.transship.policy.v1.CreatePolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12O\n\tGetPolicy\x12%.transship.policy.v1.GetPolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12\x63\n\x0cListPolicies\x12(.transship.policy.v1.ListPoliciesRequest\x1a).transship.policy.v1.ListPoliciesResponse\x12U\n\x0cUpdatePolicy\x12(.transship.policy.v1.UpdatePolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12P\n\x0c\x44\x65letePolicy\x12(.transship.policy.v1.DeletePolicyRequest\x1a\x16.google.protobuf.EmptyBs\n\x16io.transship.policy.v1B\x0bPolicyProtoP\x01Z4github.com/transship/transship-go/policy/v1;policyv1\xaa\x02\x13Transship.Policy.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n transship/policy/v1/policy.proto\x12\x13transship.policy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etransship/type/v1/filter.proto\x1a transship/type/v1/transfer.proto\"\xa3\x04\n\x06Policy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12J\n\x0fsource_registry\x18\x04 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x46\n\x0c\x64\x65stinations\x18\x05 \x03(\x0b\x32 .transship.policy.v1.DestinationB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12\x35\n\x07\x66ilters\x18\x06 \x03(\x0b\x32\x19.transship.type.v1.FilterB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x10\n\x08override\x18\x07 \x01(\x08\x12\x10\n\x08\x64isabled\x18\x08 \x01(\x08\x12-\n\x07trigger\x18\t \x01(\x0b\x32\x1c.transship.policy.v1.Trigger\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x07options\x18\r \x01(\x0b\x32\".transship.type.v1.TransferOptions\"\xb0\x02\n\x0b\x44\x65stination\x12\x43\n\x08registry\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12g\n\tnamespace\x18\x02 \x01(\tBR\xbaHOrM\x18\xfe\x01\x32H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$H\x00\x12h\n\nrepository\x18\x03 \x01(\tBR\xbaHOrM\x18\xff\x01\x32H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$H\x00\x42\t\n\x07mapping\"N\n\x07Trigger\x12\x34\n\x06manual\x18\x01 \x01(\x0b\x32\".transship.policy.v1.ManualTriggerH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x0f\n\rManualTrigger\"\xae\x01\n\x13\x43reatePolicyRequest\x12G\n\tpolicy_id\x18\x01 \x01(\tB4\xe2\x41\x01\x02\xbaH-r+2)^([a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)?$\x12\x37\n\x06policy\x18\x02 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"Q\n\x10GetPolicyRequest\x12=\n\x04name\x18\x01 \x01(\tB/\xe2\x41\x01\x02\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$\"\x80\x01\n\x13ListPoliciesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x42\n\x08registry\x18\x03 \x01(\tB0\xbaH-r+2)^(registries/[a-z0-9][a-z0-9._-]{0,63})?$\"^\n\x14ListPoliciesResponse\x12-\n\x08policies\x18\x01 \x03(\x0b\x32\x1b.transship.policy.v1.Policy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x01\n\x13UpdatePolicyRequest\x12\x37\n\x06policy\x18\x01 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"T\n\x13\x44\x65letePolicyRequest\x12=\n\x04name\x18\x01 \x01(\tB/\xe2\x41\x01\x02\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$2\xc5\x03\n\rPolicyService\x12U\n\x0c\x43reatePolicy\x12(.transship.policy.v1.CreatePolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12O\n\tGetPolicy\x12%.transship.policy.v1.GetPolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12\x63\n\x0cListPolicies\x12(.transship.policy.v1.ListPoliciesRequest\x1a).transship.policy.v1.ListPoliciesResponse\x12U\n\x0cUpdatePolicy\x12(.transship.policy.v1.UpdatePolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12P\n\x0c\x44\x65letePolicy\x12(.transship.policy.v1.DeletePolicyRequest\x1a\x16.google.protobuf.EmptyBs\n\x16io.transship.policy.v1B\x0bPolicyProtoP\x01Z4github.com/transship/transship-go/policy/v1;policyv1\xaa\x02\x13Transship.Policy.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -78,26 +79,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPOLICYREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_DELETEPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$'
-  _globals['_POLICY']._serialized_start=248
-  _globals['_POLICY']._serialized_end=742
-  _globals['_DESTINATION']._serialized_start=745
-  _globals['_DESTINATION']._serialized_end=1049
-  _globals['_TRIGGER']._serialized_start=1051
-  _globals['_TRIGGER']._serialized_end=1129
-  _globals['_MANUALTRIGGER']._serialized_start=1131
-  _globals['_MANUALTRIGGER']._serialized_end=1146
-  _globals['_CREATEPOLICYREQUEST']._serialized_start=1149
-  _globals['_CREATEPOLICYREQUEST']._serialized_end=1323
-  _globals['_GETPOLICYREQUEST']._serialized_start=1325
-  _globals['_GETPOLICYREQUEST']._serialized_end=1406
-  _globals['_LISTPOLICIESREQUEST']._serialized_start=1409
-  _globals['_LISTPOLICIESREQUEST']._serialized_end=1537
-  _globals['_LISTPOLICIESRESPONSE']._serialized_start=1539
-  _globals['_LISTPOLICIESRESPONSE']._serialized_end=1633
-  _globals['_UPDATEPOLICYREQUEST']._serialized_start=1636
-  _globals['_UPDATEPOLICYREQUEST']._serialized_end=1775
-  _globals['_DELETEPOLICYREQUEST']._serialized_start=1777
-  _globals['_DELETEPOLICYREQUEST']._serialized_end=1861
-  _globals['_POLICYSERVICE']._serialized_start=1864
-  _globals['_POLICYSERVICE']._serialized_end=2317
+  _globals['_POLICY']._serialized_start=282
+  _globals['_POLICY']._serialized_end=829
+  _globals['_DESTINATION']._serialized_start=832
+  _globals['_DESTINATION']._serialized_end=1136
+  _globals['_TRIGGER']._serialized_start=1138
+  _globals['_TRIGGER']._serialized_end=1216
+  _globals['_MANUALTRIGGER']._serialized_start=1218
+  _globals['_MANUALTRIGGER']._serialized_end=1233
+  _globals['_CREATEPOLICYREQUEST']._serialized_start=1236
+  _globals['_CREATEPOLICYREQUEST']._serialized_end=1410
+  _globals['_GETPOLICYREQUEST']._serialized_start=1412
+  _globals['_GETPOLICYREQUEST']._serialized_end=1493
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=1496
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=1624
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=1626
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=1720
+  _globals['_UPDATEPOLICYREQUEST']._serialized_start=1723
+  _globals['_UPDATEPOLICYREQUEST']._serialized_end=1862
+  _globals['_DELETEPOLICYREQUEST']._serialized_start=1864
+  _globals['_DELETEPOLICYREQUEST']._serialized_end=1948
+  _globals['_POLICYSERVICE']._serialized_start=1951
+  _globals['_POLICYSERVICE']._serialized_end=2404
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"transship/registry/v1/access.proto\x12\x15transship.registry.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x01\n\x0fRepositoryScope\x12\x1e\n\nrepository\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12S\n\x07\x61\x63tions\x18\x02 \x03(\x0e\x32-.transship.registry.v1.RepositoryScope.ActionB\x13\xbaH\x10\x92\x01\r\x08\x01\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\"U\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43TION_PULL\x10\x01\x12\x0f\n\x0b\x41\x43TION_PUSH\x10\x02\x12\x11\n\rACTION_DELETE\x10\x03\"\xb7\x01\n\x12IssueAccessRequest\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12@\n\x06scopes\x18\x02 \x03(\x0b\x32&.transship.registry.v1.RepositoryScopeB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x1e\n\x16rejected_authorization\x18\x03 \x01(\t\"\xb6\x02\n\x13IssueAccessResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x10\n\x08insecure\x18\x02 \x01(\x08\x12\x16\n\x0e\x63\x61_certificate\x18\x03 \x01(\t\x12=\n\x04kind\x18\x04 \x01(\x0e\x32/.transship.registry.v1.IssueAccessResponse.Kind\x12\x15\n\rauthorization\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cregistry_uid\x18\x07 \x01(\t\x12\x0c\n\x04type\x18\x08 \x01(\t\"=\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_BEARER\x10\x01\x12\x0e\n\nKIND_BASIC\x10\x02\x32u\n\rAccessService\x12\x64\n\x0bIssueAccess\x12).transship.registry.v1.IssueAccessRequest\x1a*.transship.registry.v1.IssueAccessResponseB{\n\x18io.transship.registry.v1B\x0b\x41\x63\x63\x65ssProtoP\x01Z8github.com/transship/transship-go/registry/v1;registryv1\xaa\x02\x15Transship.Registry.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"transship/registry/v1/access.proto\x12\x15transship.registry.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x01\n\x0fRepositoryScope\x12\x1e\n\nrepository\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12S\n\x07\x61\x63tions\x18\x02 \x03(\x0e\x32-.transship.registry.v1.RepositoryScope.ActionB\x13\xbaH\x10\x92\x01\r\x08\x01\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\"U\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43TION_PULL\x10\x01\x12\x0f\n\x0b\x41\x43TION_PUSH\x10\x02\x12\x11\n\rACTION_DELETE\x10\x03\"\xb7\x01\n\x12IssueAccessRequest\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12@\n\x06scopes\x18\x02 \x03(\x0b\x32&.transship.registry.v1.RepositoryScopeB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x1e\n\x16rejected_authorization\x18\x03 \x01(\t\"\xd4\x02\n\x13IssueAccessResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x10\n\x08insecure\x18\x02 \x01(\x08\x12\x16\n\x0e\x63\x61_certificate\x18\x03 \x01(\t\x12=\n\x04kind\x18\x04 \x01(\x0e\x32/.transship.registry.v1.IssueAccessResponse.Kind\x12\x15\n\rauthorization\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cregistry_uid\x18\x07 \x01(\t\x12\x0c\n\x04type\x18\x08 \x01(\t\x12\x1c\n\x14max_bytes_per_second\x18\t \x01(\x03\"=\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_BEARER\x10\x01\x12\x0e\n\nKIND_BASIC\x10\x02\x32u\n\rAccessService\x12\x64\n\x0bIssueAccess\x12).transship.registry.v1.IssueAccessRequest\x1a*.transship.registry.v1.IssueAccessResponseB{\n\x18io.transship.registry.v1B\x0b\x41\x63\x63\x65ssProtoP\x01Z8github.com/transship/transship-go/registry/v1;registryv1\xaa\x02\x15Transship.Registry.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,9 +49,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUEACCESSREQUEST']._serialized_start=348
   _globals['_ISSUEACCESSREQUEST']._serialized_end=531
   _globals['_ISSUEACCESSRESPONSE']._serialized_start=534
-  _globals['_ISSUEACCESSRESPONSE']._serialized_end=844
-  _globals['_ISSUEACCESSRESPONSE_KIND']._serialized_start=783
-  _globals['_ISSUEACCESSRESPONSE_KIND']._serialized_end=844
-  _globals['_ACCESSSERVICE']._serialized_start=846
-  _globals['_ACCESSSERVICE']._serialized_end=963
+  _globals['_ISSUEACCESSRESPONSE']._serialized_end=874
+  _globals['_ISSUEACCESSRESPONSE_KIND']._serialized_start=813
+  _globals['_ISSUEACCESSRESPONSE_KIND']._serialized_end=874
+  _globals['_ACCESSSERVICE']._serialized_start=876
+  _globals['_ACCESSSERVICE']._serialized_end=993
 # @@protoc_insertion_point(module_scope)

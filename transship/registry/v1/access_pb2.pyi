@@ -40,7 +40,7 @@ class IssueAccessRequest(_message.Message):
     def __init__(self, registry: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[RepositoryScope, _Mapping]]] = ..., rejected_authorization: _Optional[str] = ...) -> None: ...
 
 class IssueAccessResponse(_message.Message):
-    __slots__ = ("url", "insecure", "ca_certificate", "kind", "authorization", "expire_time", "registry_uid", "type")
+    __slots__ = ("url", "insecure", "ca_certificate", "kind", "authorization", "expire_time", "registry_uid", "type", "max_bytes_per_second")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[IssueAccessResponse.Kind]
@@ -57,6 +57,7 @@ class IssueAccessResponse(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     REGISTRY_UID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     url: str
     insecure: bool
     ca_certificate: str
@@ -65,4 +66,5 @@ class IssueAccessResponse(_message.Message):
     expire_time: _timestamp_pb2.Timestamp
     registry_uid: str
     type: str
-    def __init__(self, url: _Optional[str] = ..., insecure: _Optional[bool] = ..., ca_certificate: _Optional[str] = ..., kind: _Optional[_Union[IssueAccessResponse.Kind, str]] = ..., authorization: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., registry_uid: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
+    max_bytes_per_second: int
+    def __init__(self, url: _Optional[str] = ..., insecure: _Optional[bool] = ..., ca_certificate: _Optional[str] = ..., kind: _Optional[_Union[IssueAccessResponse.Kind, str]] = ..., authorization: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., registry_uid: _Optional[str] = ..., type: _Optional[str] = ..., max_bytes_per_second: _Optional[int] = ...) -> None: ...

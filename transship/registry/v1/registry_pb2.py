@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from transship.type.v1 import filter_pb2 as transship_dot_type_dot_v1_dot_filter__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$transship/registry/v1/registry.proto\x12\x15transship.registry.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etransship/type/v1/filter.proto\"\xd0\x04\n\x08Registry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1c\n\x04type\x18\x04 \x01(\tB\x0e\xe2\x41\x02\x02\x05\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\x03url\x18\x05 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x35\n\ncredential\x18\x06 \x01(\x0b\x32!.transship.registry.v1.Credential\x12\x10\n\x08insecure\x18\x07 \x01(\x08\x12!\n\x0e\x63\x61_certificate\x18\x08 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12:\n\x05state\x18\t \x01(\x0e\x32%.transship.registry.v1.Registry.StateB\x04\xe2\x41\x01\x03\x12\x1b\n\rstate_message\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\ncheck_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\"F\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_HEALTHY\x10\x01\x12\x13\n\x0fSTATE_UNHEALTHY\x10\x02\"K\n\nCredential\x12\x1c\n\x08username\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\xe2\x41\x01\x04\xbaH\x06r\x04\x18\x80\x80\x01\"\xdd\x01\n\x0cRegistryInfo\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12>\n\x11\x66ilter_dimensions\x18\x03 \x03(\x0e\x32#.transship.type.v1.Filter.Dimension\x12\x1b\n\x13min_path_components\x18\x04 \x01(\x05\x12\x1b\n\x13max_path_components\x18\x05 \x01(\x05\x12\x1a\n\x12lists_repositories\x18\x06 \x01(\x08\x12\x14\n\x0c\x64\x65letes_tags\x18\x07 \x01(\x08\"}\n\x07\x41\x64\x61pter\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x13\n\x0burl_pattern\x18\x03 \x01(\t\x12\x0c\n\x04urls\x18\x04 \x03(\t\x12\x15\n\rusername_hint\x18\x05 \x01(\t\x12\x15\n\rpassword_hint\x18\x06 \x01(\t\"\xb2\x01\n\x15\x43reateRegistryRequest\x12\x46\n\x0bregistry_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$\x12=\n\x08registry\x18\x02 \x01(\x0b\x32\x1f.transship.registry.v1.RegistryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\nskip_check\x18\x03 \x01(\x08\"U\n\x12GetRegistryRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\"L\n\x15ListRegistriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"f\n\x16ListRegistriesResponse\x12\x33\n\nregistries\x18\x01 \x03(\x0b\x32\x1f.transship.registry.v1.Registry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x01\n\x15UpdateRegistryRequest\x12=\n\x08registry\x18\x01 \x01(\x0b\x32\x1f.transship.registry.v1.RegistryB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\nskip_check\x18\x03 \x01(\x08\"X\n\x15\x44\x65leteRegistryRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\"\x9a\x01\n\x13PingRegistryRequest\x12=\n\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$H\x00\x12\x33\n\x08registry\x18\x02 \x01(\x0b\x32\x1f.transship.registry.v1.RegistryH\x00\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"*\n\x14PingRegistryResponse\x12\x12\n\nelapsed_ms\x18\x01 \x01(\x05\"Y\n\x16GetRegistryInfoRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\"\x15\n\x13ListAdaptersRequest\"H\n\x14ListAdaptersResponse\x12\x30\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1e.transship.registry.v1.Adapter2\xae\x06\n\x0fRegistryService\x12_\n\x0e\x43reateRegistry\x12,.transship.registry.v1.CreateRegistryRequest\x1a\x1f.transship.registry.v1.Registry\x12Y\n\x0bGetRegistry\x12).transship.registry.v1.GetRegistryRequest\x1a\x1f.transship.registry.v1.Registry\x12m\n\x0eListRegistries\x12,.transship.registry.v1.ListRegistriesRequest\x1a-.transship.registry.v1.ListRegistriesResponse\x12_\n\x0eUpdateRegistry\x12,.transship.registry.v1.UpdateRegistryRequest\x1a\x1f.transship.registry.v1.Registry\x12V\n\x0e\x44\x65leteRegistry\x12,.transship.registry.v1.DeleteRegistryRequest\x1a\x16.google.protobuf.Empty\x12g\n\x0cPingRegistry\x12*.transship.registry.v1.PingRegistryRequest\x1a+.transship.registry.v1.PingRegistryResponse\x12\x65\n\x0fGetRegistryInfo\x12-.transship.registry.v1.GetRegistryInfoRequest\x1a#.transship.registry.v1.RegistryInfo\x12g\n\x0cListAdapters\x12*.transship.registry.v1.ListAdaptersRequest\x1a+.transship.registry.v1.ListAdaptersResponseB}\n\x18io.transship.registry.v1B\rRegistryProtoP\x01Z8github.com/transship/transship-go/registry/v1;registryv1\xaa\x02\x15Transship.Registry.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$transship/registry/v1/registry.proto\x12\x15transship.registry.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etransship/type/v1/filter.proto\"\xf7\x04\n\x08Registry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1c\n\x04type\x18\x04 \x01(\tB\x0e\xe2\x41\x02\x02\x05\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\x03url\x18\x05 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x35\n\ncredential\x18\x06 \x01(\x0b\x32!.transship.registry.v1.Credential\x12\x10\n\x08insecure\x18\x07 \x01(\x08\x12!\n\x0e\x63\x61_certificate\x18\x08 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12:\n\x05state\x18\t \x01(\x0e\x32%.transship.registry.v1.Registry.StateB\x04\xe2\x41\x01\x03\x12\x1b\n\rstate_message\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\ncheck_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12%\n\x14max_bytes_per_second\x18\x0f \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"F\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_HEALTHY\x10\x01\x12\x13\n\x0fSTATE_UNHEALTHY\x10\x02\"K\n\nCredential\x12\x1c\n\x08username\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\xe2\x41\x01\x04\xbaH\x06r\x04\x18\x80\x80\x01\"\xdd\x01\n\x0cRegistryInfo\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12>\n\x11\x66ilter_dimensions\x18\x03 \x03(\x0e\x32#.transship.type.v1.Filter.Dimension\x12\x1b\n\x13min_path_components\x18\x04 \x01(\x05\x12\x1b\n\x13max_path_components\x18\x05 \x01(\x05\x12\x1a\n\x12lists_repositories\x18\x06 \x01(\x08\x12\x14\n\x0c\x64\x65letes_tags\x18\x07 \x01(\x08\"}\n\x07\x41\x64\x61pter\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x13\n\x0burl_pattern\x18\x03 \x01(\t\x12\x0c\n\x04urls\x18\x04 \x03(\t\x12\x15\n\rusername_hint\x18\x05 \x01(\t\x12\x15\n\rpassword_hint\x18\x06 \x01(\t\"\xb2\x01\n\x15\x43reateRegistryRequest\x12\x46\n\x0bregistry_id\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$\x12=\n\x08registry\x18\x02 \x01(\x0b\x32\x1f.transship.registry.v1.RegistryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\nskip_check\x18\x03 \x01(\x08\"U\n\x12GetRegistryRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\"L\n\x15ListRegistriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"f\n\x16ListRegistriesResponse\x12\x33\n\nregistries\x18\x01 \x03(\x0b\x32\x1f.transship.registry.v1.Registry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x01\n\x15UpdateRegistryRequest\x12=\n\x08registry\x18\x01 \x01(\x0b\x32\x1f.transship.registry.v1.RegistryB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\nskip_check\x18\x03 \x01(\x08\"X\n\x15\x44\x65leteRegistryRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\"\x9a\x01\n\x13PingRegistryRequest\x12=\n\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$H\x00\x12\x33\n\x08registry\x18\x02 \x01(\x0b\x32\x1f.transship.registry.v1.RegistryH\x00\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"*\n\x14PingRegistryResponse\x12\x12\n\nelapsed_ms\x18\x01 \x01(\x05\"Y\n\x16GetRegistryInfoRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\"\x15\n\x13ListAdaptersRequest\"H\n\x14ListAdaptersResponse\x12\x30\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1e.transship.registry.v1.Adapter2\xae\x06\n\x0fRegistryService\x12_\n\x0e\x43reateRegistry\x12,.transship.registry.v1.CreateRegistryRequest\x1a\x1f.transship.registry.v1.Registry\x12Y\n\x0bGetRegistry\x12).transship.registry.v1.GetRegistryRequest\x1a\x1f.transship.registry.v1.Registry\x12m\n\x0eListRegistries\x12,.transship.registry.v1.ListRegistriesRequest\x1a-.transship.registry.v1.ListRegistriesResponse\x12_\n\x0eUpdateRegistry\x12,.transship.registry.v1.UpdateRegistryRequest\x1a\x1f.transship.registry.v1.Registry\x12V\n\x0e\x44\x65leteRegistry\x12,.transship.registry.v1.DeleteRegistryRequest\x1a\x16.google.protobuf.Empty\x12g\n\x0cPingRegistry\x12*.transship.registry.v1.PingRegistryRequest\x1a+.transship.registry.v1.PingRegistryResponse\x12\x65\n\x0fGetRegistryInfo\x12-.transship.registry.v1.GetRegistryInfoRequest\x1a#.transship.registry.v1.RegistryInfo\x12g\n\x0cListAdapters\x12*.transship.registry.v1.ListAdaptersRequest\x1a+.transship.registry.v1.ListAdaptersResponseB}\n\x18io.transship.registry.v1B\rRegistryProtoP\x01Z8github.com/transship/transship-go/registry/v1;registryv1\xaa\x02\x15Transship.Registry.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,6 +62,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTRY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_REGISTRY'].fields_by_name['etag']._loaded_options = None
   _globals['_REGISTRY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_REGISTRY'].fields_by_name['max_bytes_per_second']._loaded_options = None
+  _globals['_REGISTRY'].fields_by_name['max_bytes_per_second']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_CREDENTIAL'].fields_by_name['username']._loaded_options = None
   _globals['_CREDENTIAL'].fields_by_name['username']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_CREDENTIAL'].fields_by_name['password']._loaded_options = None
@@ -85,37 +87,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREGISTRYINFOREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETREGISTRYINFOREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_REGISTRY']._serialized_start=254
-  _globals['_REGISTRY']._serialized_end=846
-  _globals['_REGISTRY_STATE']._serialized_start=776
-  _globals['_REGISTRY_STATE']._serialized_end=846
-  _globals['_CREDENTIAL']._serialized_start=848
-  _globals['_CREDENTIAL']._serialized_end=923
-  _globals['_REGISTRYINFO']._serialized_start=926
-  _globals['_REGISTRYINFO']._serialized_end=1147
-  _globals['_ADAPTER']._serialized_start=1149
-  _globals['_ADAPTER']._serialized_end=1274
-  _globals['_CREATEREGISTRYREQUEST']._serialized_start=1277
-  _globals['_CREATEREGISTRYREQUEST']._serialized_end=1455
-  _globals['_GETREGISTRYREQUEST']._serialized_start=1457
-  _globals['_GETREGISTRYREQUEST']._serialized_end=1542
-  _globals['_LISTREGISTRIESREQUEST']._serialized_start=1544
-  _globals['_LISTREGISTRIESREQUEST']._serialized_end=1620
-  _globals['_LISTREGISTRIESRESPONSE']._serialized_start=1622
-  _globals['_LISTREGISTRIESRESPONSE']._serialized_end=1724
-  _globals['_UPDATEREGISTRYREQUEST']._serialized_start=1727
-  _globals['_UPDATEREGISTRYREQUEST']._serialized_end=1894
-  _globals['_DELETEREGISTRYREQUEST']._serialized_start=1896
-  _globals['_DELETEREGISTRYREQUEST']._serialized_end=1984
-  _globals['_PINGREGISTRYREQUEST']._serialized_start=1987
-  _globals['_PINGREGISTRYREQUEST']._serialized_end=2141
-  _globals['_PINGREGISTRYRESPONSE']._serialized_start=2143
-  _globals['_PINGREGISTRYRESPONSE']._serialized_end=2185
-  _globals['_GETREGISTRYINFOREQUEST']._serialized_start=2187
-  _globals['_GETREGISTRYINFOREQUEST']._serialized_end=2276
-  _globals['_LISTADAPTERSREQUEST']._serialized_start=2278
-  _globals['_LISTADAPTERSREQUEST']._serialized_end=2299
-  _globals['_LISTADAPTERSRESPONSE']._serialized_start=2301
-  _globals['_LISTADAPTERSRESPONSE']._serialized_end=2373
-  _globals['_REGISTRYSERVICE']._serialized_start=2376
-  _globals['_REGISTRYSERVICE']._serialized_end=3190
+  _globals['_REGISTRY']._serialized_end=885
+  _globals['_REGISTRY_STATE']._serialized_start=815
+  _globals['_REGISTRY_STATE']._serialized_end=885
+  _globals['_CREDENTIAL']._serialized_start=887
+  _globals['_CREDENTIAL']._serialized_end=962
+  _globals['_REGISTRYINFO']._serialized_start=965
+  _globals['_REGISTRYINFO']._serialized_end=1186
+  _globals['_ADAPTER']._serialized_start=1188
+  _globals['_ADAPTER']._serialized_end=1313
+  _globals['_CREATEREGISTRYREQUEST']._serialized_start=1316
+  _globals['_CREATEREGISTRYREQUEST']._serialized_end=1494
+  _globals['_GETREGISTRYREQUEST']._serialized_start=1496
+  _globals['_GETREGISTRYREQUEST']._serialized_end=1581
+  _globals['_LISTREGISTRIESREQUEST']._serialized_start=1583
+  _globals['_LISTREGISTRIESREQUEST']._serialized_end=1659
+  _globals['_LISTREGISTRIESRESPONSE']._serialized_start=1661
+  _globals['_LISTREGISTRIESRESPONSE']._serialized_end=1763
+  _globals['_UPDATEREGISTRYREQUEST']._serialized_start=1766
+  _globals['_UPDATEREGISTRYREQUEST']._serialized_end=1933
+  _globals['_DELETEREGISTRYREQUEST']._serialized_start=1935
+  _globals['_DELETEREGISTRYREQUEST']._serialized_end=2023
+  _globals['_PINGREGISTRYREQUEST']._serialized_start=2026
+  _globals['_PINGREGISTRYREQUEST']._serialized_end=2180
+  _globals['_PINGREGISTRYRESPONSE']._serialized_start=2182
+  _globals['_PINGREGISTRYRESPONSE']._serialized_end=2224
+  _globals['_GETREGISTRYINFOREQUEST']._serialized_start=2226
+  _globals['_GETREGISTRYINFOREQUEST']._serialized_end=2315
+  _globals['_LISTADAPTERSREQUEST']._serialized_start=2317
+  _globals['_LISTADAPTERSREQUEST']._serialized_end=2338
+  _globals['_LISTADAPTERSRESPONSE']._serialized_start=2340
+  _globals['_LISTADAPTERSRESPONSE']._serialized_end=2412
+  _globals['_REGISTRYSERVICE']._serialized_start=2415
+  _globals['_REGISTRYSERVICE']._serialized_end=3229
 # @@protoc_insertion_point(module_scope)

@@ -16,7 +16,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Registry(_message.Message):
-    __slots__ = ("name", "uid", "description", "type", "url", "credential", "insecure", "ca_certificate", "state", "state_message", "check_time", "create_time", "update_time", "etag")
+    __slots__ = ("name", "uid", "description", "type", "url", "credential", "insecure", "ca_certificate", "state", "state_message", "check_time", "create_time", "update_time", "etag", "max_bytes_per_second")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Registry.State]
@@ -39,6 +39,7 @@ class Registry(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
     description: str
@@ -53,7 +54,8 @@ class Registry(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     etag: str
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[str] = ..., url: _Optional[str] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ..., insecure: _Optional[bool] = ..., ca_certificate: _Optional[str] = ..., state: _Optional[_Union[Registry.State, str]] = ..., state_message: _Optional[str] = ..., check_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    max_bytes_per_second: int
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[str] = ..., url: _Optional[str] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ..., insecure: _Optional[bool] = ..., ca_certificate: _Optional[str] = ..., state: _Optional[_Union[Registry.State, str]] = ..., state_message: _Optional[str] = ..., check_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., max_bytes_per_second: _Optional[int] = ...) -> None: ...
 
 class Credential(_message.Message):
     __slots__ = ("username", "password")

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n transship/type/v1/transfer.proto\x12\x11transship.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\x04side\x18\x03 \x01(\x0e\x32\x1f.transship.type.v1.Failure.Side\x12\x15\n\rregistry_code\x18\x04 \x01(\t\x12\x13\n\x0bhttp_status\x18\x05 \x01(\x05\x12:\n\x08metadata\x18\x06 \x03(\x0b\x32(.transship.type.v1.Failure.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSIDE_SOURCE\x10\x01\x12\x14\n\x10SIDE_DESTINATION\x10\x02\"\xce\x02\n\x10TransferProgress\x12\x18\n\x10references_total\x18\x01 \x01(\x03\x12\x19\n\x11references_copied\x18\x02 \x01(\x03\x12\x1c\n\x14references_unchanged\x18\x03 \x01(\x03\x12\x1a\n\x12references_skipped\x18\x04 \x01(\x03\x12\x19\n\x11references_failed\x18\x05 \x01(\x03\x12\x13\n\x0b\x62lobs_total\x18\x06 \x01(\x03\x12\x14\n\x0c\x62lobs_copied\x18\x07 \x01(\x03\x12\x15\n\rblobs_mounted\x18\x08 \x01(\x03\x12\x15\n\rblobs_present\x18\t \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\n \x01(\x03\x12\x14\n\x0c\x62ytes_copied\x18\x0b \x01(\x03\x12\x15\n\rbytes_mounted\x18\x0c \x01(\x03\x12\x15\n\rbytes_present\x18\r \x01(\x03\"\xbb\x02\n\x0fReferenceResult\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12;\n\x07outcome\x18\x03 \x01(\x0e\x32*.transship.type.v1.ReferenceResult.Outcome\x12+\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1a.transship.type.v1.Failure\"\xa0\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_COPIED\x10\x01\x12\x15\n\x11OUTCOME_UNCHANGED\x10\x02\x12\x13\n\x0fOUTCOME_SKIPPED\x10\x03\x12\x12\n\x0eOUTCOME_FAILED\x10\x04\x12\x13\n\x0fOUTCOME_DELETED\x10\x05\x12\x13\n\x0fOUTCOME_STOPPED\x10\x06\"\xf4\x02\n\x08LogEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nwrite_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x08severity\x18\x03 \x01(\x0e\x32$.transship.type.v1.LogEntry.Severity\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x37\n\x06\x66ields\x18\x05 \x03(\x0b\x32\'.transship.type.v1.LogEntry.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"u\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_DEBUG\x10\x01\x12\x11\n\rSEVERITY_INFO\x10\x02\x12\x14\n\x10SEVERITY_WARNING\x10\x03\x12\x12\n\x0eSEVERITY_ERROR\x10\x04\x42m\n\x14io.transship.type.v1B\rTransferProtoP\x01Z0github.com/transship/transship-go/type/v1;typev1\xaa\x02\x11Transship.Type.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n transship/type/v1/transfer.proto\x12\x11transship.type.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\x04side\x18\x03 \x01(\x0e\x32\x1f.transship.type.v1.Failure.Side\x12\x15\n\rregistry_code\x18\x04 \x01(\t\x12\x13\n\x0bhttp_status\x18\x05 \x01(\x05\x12:\n\x08metadata\x18\x06 \x03(\x0b\x32(.transship.type.v1.Failure.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSIDE_SOURCE\x10\x01\x12\x14\n\x10SIDE_DESTINATION\x10\x02\"\xd9\x01\n\x0fTransferOptions\x12G\n\tplatforms\x18\x01 \x03(\tB4\xbaH1\x92\x01.\x10\x32\x18\x01\"(r&2$^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$\x12\x11\n\treferrers\x18\x02 \x01(\x08\x12+\n\x0ereferrer_types\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\x32\x18\x01\"\x07r\x05\x10\x01\x18\xff\x01\x12\x16\n\x0e\x66oreign_layers\x18\x04 \x01(\x08\x12%\n\x14max_bytes_per_second\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xce\x02\n\x10TransferProgress\x12\x18\n\x10references_total\x18\x01 \x01(\x03\x12\x19\n\x11references_copied\x18\x02 \x01(\x03\x12\x1c\n\x14references_unchanged\x18\x03 \x01(\x03\x12\x1a\n\x12references_skipped\x18\x04 \x01(\x03\x12\x19\n\x11references_failed\x18\x05 \x01(\x03\x12\x13\n\x0b\x62lobs_total\x18\x06 \x01(\x03\x12\x14\n\x0c\x62lobs_copied\x18\x07 \x01(\x03\x12\x15\n\rblobs_mounted\x18\x08 \x01(\x03\x12\x15\n\rblobs_present\x18\t \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\n \x01(\x03\x12\x14\n\x0c\x62ytes_copied\x18\x0b \x01(\x03\x12\x15\n\rbytes_mounted\x18\x0c \x01(\x03\x12\x15\n\rbytes_present\x18\r \x01(\x03\"\xbb\x02\n\x0fReferenceResult\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12;\n\x07outcome\x18\x03 \x01(\x0e\x32*.transship.type.v1.ReferenceResult.Outcome\x12+\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1a.transship.type.v1.Failure\"\xa0\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_COPIED\x10\x01\x12\x15\n\x11OUTCOME_UNCHANGED\x10\x02\x12\x13\n\x0fOUTCOME_SKIPPED\x10\x03\x12\x12\n\x0eOUTCOME_FAILED\x10\x04\x12\x13\n\x0fOUTCOME_DELETED\x10\x05\x12\x13\n\x0fOUTCOME_STOPPED\x10\x06\"\xf4\x02\n\x08LogEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nwrite_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x08severity\x18\x03 \x01(\x0e\x32$.transship.type.v1.LogEntry.Severity\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x37\n\x06\x66ields\x18\x05 \x03(\x0b\x32\'.transship.type.v1.LogEntry.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"u\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_DEBUG\x10\x01\x12\x11\n\rSEVERITY_INFO\x10\x02\x12\x14\n\x10SEVERITY_WARNING\x10\x03\x12\x12\n\x0eSEVERITY_ERROR\x10\x04\x42m\n\x14io.transship.type.v1B\rTransferProtoP\x01Z0github.com/transship/transship-go/type/v1;typev1\xaa\x02\x11Transship.Type.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +36,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\024io.transship.type.v1B\rTransferProtoP\001Z0github.com/transship/transship-go/type/v1;typev1\252\002\021Transship.Type.V1'
   _globals['_FAILURE_METADATAENTRY']._loaded_options = None
   _globals['_FAILURE_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_TRANSFEROPTIONS'].fields_by_name['platforms']._loaded_options = None
+  _globals['_TRANSFEROPTIONS'].fields_by_name['platforms']._serialized_options = b'\272H1\222\001.\0202\030\001\"(r&2$^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$'
+  _globals['_TRANSFEROPTIONS'].fields_by_name['referrer_types']._loaded_options = None
+  _globals['_TRANSFEROPTIONS'].fields_by_name['referrer_types']._serialized_options = b'\272H\020\222\001\r\0202\030\001\"\007r\005\020\001\030\377\001'
+  _globals['_TRANSFEROPTIONS'].fields_by_name['max_bytes_per_second']._loaded_options = None
+  _globals['_TRANSFEROPTIONS'].fields_by_name['max_bytes_per_second']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_LOGENTRY_FIELDSENTRY']._loaded_options = None
   _globals['_LOGENTRY_FIELDSENTRY']._serialized_options = b'8\001'
-  _globals['_FAILURE']._serialized_start=89
-  _globals['_FAILURE']._serialized_end=400
-  _globals['_FAILURE_METADATAENTRY']._serialized_start=284
-  _globals['_FAILURE_METADATAENTRY']._serialized_end=331
-  _globals['_FAILURE_SIDE']._serialized_start=333
-  _globals['_FAILURE_SIDE']._serialized_end=400
-  _globals['_TRANSFERPROGRESS']._serialized_start=403
-  _globals['_TRANSFERPROGRESS']._serialized_end=737
-  _globals['_REFERENCERESULT']._serialized_start=740
-  _globals['_REFERENCERESULT']._serialized_end=1055
-  _globals['_REFERENCERESULT_OUTCOME']._serialized_start=895
-  _globals['_REFERENCERESULT_OUTCOME']._serialized_end=1055
-  _globals['_LOGENTRY']._serialized_start=1058
-  _globals['_LOGENTRY']._serialized_end=1430
-  _globals['_LOGENTRY_FIELDSENTRY']._serialized_start=1266
-  _globals['_LOGENTRY_FIELDSENTRY']._serialized_end=1311
-  _globals['_LOGENTRY_SEVERITY']._serialized_start=1313
-  _globals['_LOGENTRY_SEVERITY']._serialized_end=1430
+  _globals['_FAILURE']._serialized_start=118
+  _globals['_FAILURE']._serialized_end=429
+  _globals['_FAILURE_METADATAENTRY']._serialized_start=313
+  _globals['_FAILURE_METADATAENTRY']._serialized_end=360
+  _globals['_FAILURE_SIDE']._serialized_start=362
+  _globals['_FAILURE_SIDE']._serialized_end=429
+  _globals['_TRANSFEROPTIONS']._serialized_start=432
+  _globals['_TRANSFEROPTIONS']._serialized_end=649
+  _globals['_TRANSFERPROGRESS']._serialized_start=652
+  _globals['_TRANSFERPROGRESS']._serialized_end=986
+  _globals['_REFERENCERESULT']._serialized_start=989
+  _globals['_REFERENCERESULT']._serialized_end=1304
+  _globals['_REFERENCERESULT_OUTCOME']._serialized_start=1144
+  _globals['_REFERENCERESULT_OUTCOME']._serialized_end=1304
+  _globals['_LOGENTRY']._serialized_start=1307
+  _globals['_LOGENTRY']._serialized_end=1679
+  _globals['_LOGENTRY_FIELDSENTRY']._serialized_start=1515
+  _globals['_LOGENTRY_FIELDSENTRY']._serialized_end=1560
+  _globals['_LOGENTRY_SEVERITY']._serialized_start=1562
+  _globals['_LOGENTRY_SEVERITY']._serialized_end=1679
 # @@protoc_insertion_point(module_scope)

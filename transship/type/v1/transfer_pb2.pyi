@@ -1,11 +1,12 @@
 import datetime
 
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -40,6 +41,20 @@ class Failure(_message.Message):
     http_status: int
     metadata: _containers.ScalarMap[str, str]
     def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., side: _Optional[_Union[Failure.Side, str]] = ..., registry_code: _Optional[str] = ..., http_status: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class TransferOptions(_message.Message):
+    __slots__ = ("platforms", "referrers", "referrer_types", "foreign_layers", "max_bytes_per_second")
+    PLATFORMS_FIELD_NUMBER: _ClassVar[int]
+    REFERRERS_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_TYPES_FIELD_NUMBER: _ClassVar[int]
+    FOREIGN_LAYERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    platforms: _containers.RepeatedScalarFieldContainer[str]
+    referrers: bool
+    referrer_types: _containers.RepeatedScalarFieldContainer[str]
+    foreign_layers: bool
+    max_bytes_per_second: int
+    def __init__(self, platforms: _Optional[_Iterable[str]] = ..., referrers: _Optional[bool] = ..., referrer_types: _Optional[_Iterable[str]] = ..., foreign_layers: _Optional[bool] = ..., max_bytes_per_second: _Optional[int] = ...) -> None: ...
 
 class TransferProgress(_message.Message):
     __slots__ = ("references_total", "references_copied", "references_unchanged", "references_skipped", "references_failed", "blobs_total", "blobs_copied", "blobs_mounted", "blobs_present", "bytes_total", "bytes_copied", "bytes_mounted", "bytes_present")
