@@ -1,5 +1,5 @@
 """Fixtures that any test may ask for."""
 
-from postgres import database, databases, postgres
+from tests.postgres import database, databases, postgres
 
 __all__ = ["database", "databases", "postgres"]

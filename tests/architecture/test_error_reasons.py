@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from sources import ROOT, written_by_us
+
+from tests.architecture.sources import ROOT, written_by_us
 
 _PROTO: Final = ROOT / "protos/transship/type/v1/error_reason.proto"
 _LISTED: Final = re.compile(r"^  ERROR_REASON_([A-Z0-9_]+) = \d+;$", re.MULTILINE)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from sources import Source, written_by_us
+
+from tests.architecture.sources import Source, written_by_us
 
 MAX_FILE_LINES: Final = 500
 MAX_FUNCTION_LINES: Final = 60

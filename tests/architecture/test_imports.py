@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import pytest
-from sources import PACKAGES, SERVICES, Source, is_below, written_by_us
+
+from tests.architecture.sources import PACKAGES, SERVICES, Source, is_below, written_by_us
 
 STUBS: Final = tuple(f"transship.{each}" for each in ("type", "registry", "policy", "execution", "job"))
 HTTP_LIBRARIES: Final = ("httpx", "httpx_aiohttp", "aiohttp")

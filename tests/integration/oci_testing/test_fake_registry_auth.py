@@ -6,9 +6,9 @@ from functools import partial
 
 import aiohttp
 import pytest
-from whole_replies import http_client
 
 from oci_client.testing import Action, BasicAuth, BearerAuth, FakeRegistry, Match, an_image
+from tests.integration.oci_testing.whole_replies import http_client
 
 USER = {"Authorization": aiohttp.encode_basic_auth("robot", "secret")}
 bearer = partial(BearerAuth, username="robot", password="secret")

@@ -7,10 +7,10 @@ from io import BytesIO
 
 import aiohttp
 import pytest
-from whole_replies import http_client
 from yarl import URL
 
 from oci_client.testing import Action, FakeRegistry, LocationForm, Match, Stall, an_image, digest_of, effects, products
+from tests.integration.oci_testing.whole_replies import http_client
 
 BLOBS = Match(action=Action.BLOB)
 DATA = b"0123456789" * 100

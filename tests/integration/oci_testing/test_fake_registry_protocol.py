@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from whole_replies import http_client
 
 from oci_client.testing import (
     Action,
@@ -18,6 +17,7 @@ from oci_client.testing import (
     products,
 )
 from oci_client.testing.content import OCI_INDEX, OCI_MANIFEST
+from tests.integration.oci_testing.whole_replies import http_client
 
 
 @pytest.fixture

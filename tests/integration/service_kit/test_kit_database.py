@@ -5,9 +5,9 @@ from contextlib import aclosing
 
 import psycopg
 import pytest
-from postgres import Database
 
 from service_kit.database import listen, open_pool, unique_violation
+from tests.postgres import Database
 
 KILL_LISTENERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
 

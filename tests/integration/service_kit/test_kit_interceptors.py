@@ -5,7 +5,6 @@ from typing import Any
 
 import grpc
 import pytest
-from kettle import INVALID, KINDS, NAME, VALID, Kettle, KettleEmpty, add_kettle, answers, call
 from structlog.testing import capture_logs
 
 from service_kit.channel import open_call, open_channel
@@ -14,6 +13,17 @@ from service_kit.errors import DeadlineExceeded, InternalError, InvalidRequest, 
 from service_kit.interceptors import DEFAULT_DEADLINE_S, Deadlines, Errors, RequestContext
 from service_kit.status import remote_errors
 from service_kit.testing import served
+from tests.integration.service_kit.kettle import (
+    INVALID,
+    KINDS,
+    NAME,
+    VALID,
+    Kettle,
+    KettleEmpty,
+    add_kettle,
+    answers,
+    call,
+)
 
 EXPECTED = {
     "unary_unary": ["jobs/tea"],

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from postgres import Database
 
 from service_kit.migrations import MigrationError, migrate
+from tests.postgres import Database
 
 FIRST = "CREATE TABLE things (id integer PRIMARY KEY); COMMENT ON TABLE things IS '100 % ours';"
 SECOND = "ALTER TABLE things ADD COLUMN name text;"

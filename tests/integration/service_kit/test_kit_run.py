@@ -8,13 +8,12 @@ import time
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
-from kettle import VALID, answers
-
 from service_kit.channel import open_channel
+from tests.integration.service_kit.kettle import VALID, answers
 
 SCRIPT = """
 from contextlib import AsyncExitStack
-from kettle import NAME, Kettle, add_kettle
+from tests.integration.service_kit.kettle import NAME, Kettle, add_kettle
 from pydantic_settings import SettingsConfigDict
 from service_kit.config import ServiceConfig, load
 from service_kit.run import run_service

@@ -12,13 +12,13 @@ import pytest
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
-from kettle import NAME, VALID, Kettle, add_kettle, answers, call
 
 from service_kit.channel import open_channel
 from service_kit.errors import ServiceUnavailable, ShuttingDown
 from service_kit.server import GrpcServer
 from service_kit.status import remote_errors
 from service_kit.tls import ClientTls, ServerTls
+from tests.integration.service_kit.kettle import NAME, VALID, Kettle, add_kettle, answers, call
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_services import Execution, FakeServices, Task, fake_services
 
 from service_kit.errors import FieldViolation, InvalidRequest, ShuttingDown
+from tests.integration.transship.fake_services import Execution, FakeServices, Task, fake_services
 from transship.policy.v1.policy_pb2 import Policy
 from transship.registry.v1.registry_pb2 import Registry
 from transship.type.v1.filter_pb2 import Filter

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from fake_services import Execution, FakeServices, fake_services
 
 from service_kit.errors import FieldViolation, InvalidRequest, ServiceUnavailable, ShuttingDown
+from tests.integration.transship.fake_services import Execution, FakeServices, fake_services
 from transship.registry.v1.registry_pb2 import Credential, Registry
 from transship.sdk import ErrorKind, TransshipClient, TransshipError, destination, name_filter
 from transship.type.v1.transfer_pb2 import LogEntry
