@@ -70,7 +70,14 @@ class ReplicateHandler:
             novelty=novelty,
         )
         graph = GraphCopier(route, blobs, log=context.log, novelty=novelty)
-        return ReferenceCopier(route, graph, override=work.override, progress=context.progress, log=context.log)
+        return ReferenceCopier(
+            route,
+            graph,
+            override=work.override,
+            options=work.options,
+            progress=context.progress,
+            log=context.log,
+        )
 
 
 def _all_failed(context: JobContext, work: ReplicateWork, error: ServiceError, side: Side) -> list[ReferenceResult]:

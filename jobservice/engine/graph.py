@@ -16,6 +16,7 @@ from jobservice.transfer import Failure, Side
 from oci_client.digest import Digest
 from oci_client.errors import ManifestBlobUnknown
 from oci_client.manifest import Descriptor, Manifest, Schema1Manifest
+from oci_client.manifests import PutResult
 from oci_client.singleflight import SingleFlight
 
 MAX_DEPTH: Final = 8  # of indexes within indexes; real ones have one or two levels
@@ -39,29 +40,30 @@ class GraphCopier:
                 lambda: self._route.source.client.get_manifest(self._route.source_repository, reference)
             )
 
-    async def push(self, manifest: Manifest, reference: str, depth: int = 0) -> None:
+    async def push(self, manifest: Manifest, reference: str, depth: int = 0) -> PutResult:
         """Bring what the manifest points to, then the manifest itself under `reference`. Raises CopyError."""
         _refuse_unsupported(manifest, depth)
         await self._bring_content(manifest, depth)
         with failing_at(Side.DESTINATION, digest=manifest.digest):
             try:
-                await self._put(manifest, reference)
+                result = await self._put(manifest, reference)
             except ManifestBlobUnknown as error:
                 # What we remembered is no longer so: look again, once.
                 self._log.warning("the destination has lost content", digests=list(error.digests))
                 self._doubt(manifest, error.digests)
                 await self._bring_content(manifest, depth)
-                await self._put(manifest, reference)
+                result = await self._put(manifest, reference)
         self._here.add(manifest.digest)
+        return result
 
     def _doubt(self, manifest: Manifest, digests: Sequence[str]) -> None:
         self._blobs.doubt(digests or [blob.digest for blob in manifest.blobs])
         self._here.difference_update(child.digest for child in manifest.children)
         self._novelty.deny()
 
-    async def _put(self, manifest: Manifest, reference: str) -> None:
+    async def _put(self, manifest: Manifest, reference: str) -> PutResult:
         client, repository = self._route.destination.client, self._route.destination_repository
-        await retried(lambda: client.put_manifest(repository, reference, manifest))
+        return await retried(lambda: client.put_manifest(repository, reference, manifest))
 
     async def _bring_content(self, manifest: Manifest, depth: int) -> None:
         async with asyncio.TaskGroup() as group:

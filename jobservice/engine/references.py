@@ -4,27 +4,54 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from jobservice.engine.endpoint import retried
 from jobservice.engine.errors import CopyError, failing_at
 from jobservice.engine.graph import GraphCopier
+from jobservice.engine.platforms import with_platforms
 from jobservice.engine.ports import Log
+from jobservice.engine.referrers import ReferrerCopier, cosign_tags
+from jobservice.engine.tags import SourceTags
 from jobservice.engine.transfer import Route
-from jobservice.transfer import ArtifactReference, Failure, Outcome, Progress, ReferenceResult, Side
+from jobservice.transfer import (
+    ArtifactReference,
+    Failure,
+    Outcome,
+    Progress,
+    ReferenceResult,
+    Side,
+    TransferOptions,
+)
+from oci_client.digest import Digest
+from oci_client.manifest import Manifest
 
+AS_THEY_ARE: Final = TransferOptions()
 REFERENCES_AT_ONCE: Final = 32  # of one job; the gates of the registries decide how many requests that makes
 
 
 class ReferenceCopier:
     """Copies references from one repository to another, each for itself: one that fails leaves the others alone."""
 
-    def __init__(self, route: Route, graph: GraphCopier, *, override: bool, progress: Progress, log: Log) -> None:
+    def __init__(
+        self,
+        route: Route,
+        graph: GraphCopier,
+        *,
+        override: bool,
+        options: TransferOptions = AS_THEY_ARE,
+        progress: Progress,
+        log: Log,
+    ) -> None:
         self._route = route
         self._graph = graph
         self._override = override
+        self._options = options
         self._progress = progress
         self._log = log
+        self._source_tags = SourceTags(route.source, route.source_repository)
+        self._referrers = ReferrerCopier(route, graph, self._source_tags, types=options.referrer_types, log=log)
         self._places = asyncio.Semaphore(REFERENCES_AT_ONCE)
 
     async def copy(self, references: Sequence[ArtifactReference]) -> list[ReferenceResult]:
@@ -37,24 +64,58 @@ class ReferenceCopier:
     async def _copy_one(self, reference: ArtifactReference) -> ReferenceResult:
         async with self._places:
             try:
-                result = await self._decide(reference)
+                result = await self._settle(reference)
+                if self._options.referrers and result.failure is None:
+                    await self._copy_referrers(result.reference)
             except* CopyError as errors:
                 result = _failed(reference, errors)
         self._count(result)
         self._tell(result)
         return result
 
-    async def _decide(self, reference: ArtifactReference) -> ReferenceResult:
+    async def _settle(self, reference: ArtifactReference) -> ReferenceResult:
+        """Bring one reference to the destination, unless it is there or must not go there."""
         name = reference.tag or reference.digest
         wanted, present = await self._look_up(reference, name)
-        reference = ArtifactReference(tag=reference.tag, digest=wanted)
+        found = ArtifactReference(tag=reference.tag, digest=wanted)
         if present == wanted:
-            return ReferenceResult(reference=reference, outcome=Outcome.UNCHANGED)
+            return ReferenceResult(reference=found, outcome=Outcome.UNCHANGED)
+        manifest = await self._chosen(name) if self._options.platforms else None
+        if manifest is not None and present == manifest.digest:
+            return ReferenceResult(reference=found, outcome=Outcome.UNCHANGED)
         if present is not None and not self._override:
-            return ReferenceResult(
-                reference=reference, outcome=Outcome.SKIPPED, failure=_tag_exists(reference, present)
-            )
-        return await self._transfer(reference, name)
+            return ReferenceResult(reference=found, outcome=Outcome.SKIPPED, failure=_tag_exists(reference, present))
+        manifest = manifest or await self._graph.fetch(name)
+        await self._graph.push(manifest, reference.tag or manifest.digest)
+        # Somebody may have moved the tag since it was looked up; what counts is what was copied.
+        copied = wanted if self._options.platforms else manifest.digest
+        return ReferenceResult(reference=ArtifactReference(tag=reference.tag, digest=copied), outcome=Outcome.COPIED)
+
+    async def _chosen(self, name: str) -> Manifest:
+        """Return the manifest as it is wanted at the destination."""
+        return with_platforms(await self._graph.fetch(name), self._options.platforms)
+
+    async def _copy_referrers(self, reference: ArtifactReference) -> None:
+        """Copy what refers to an artifact that is at the destination, and to the images of an index."""
+        subject = Digest(reference.digest)
+        manifest = await self._chosen(subject)
+        subjects = [child.digest for child in manifest.children]
+        if manifest.digest == subject:
+            subjects.insert(0, subject)
+        else:
+            self._log.warning("signatures of the whole index are left out: they do not cover a part", digest=subject)
+        await self._referrers.copy(subjects)
+        await self._copy_cosign_tags(subjects)
+
+    async def _copy_cosign_tags(self, subjects: Sequence[Digest]) -> None:
+        for tag in chain.from_iterable(cosign_tags(subject) for subject in subjects):
+            with failing_at(Side.SOURCE):
+                exists = await self._source_tags.have(tag)
+            if exists:
+                result = await self._settle(ArtifactReference(tag=tag))
+                if result.failure is not None:
+                    raise CopyError(result.failure)
+                self._log.info("cosign tag " + result.outcome.value, tag=tag)
 
     async def _look_up(self, reference: ArtifactReference, name: str) -> tuple[str, str | None]:
         """Return the digests at the source and at the destination, asked for at the same time."""
@@ -75,12 +136,6 @@ class ReferenceCopier:
         with failing_at(side):
             found = await retried(lambda: client.head_manifest(repository, name))
         return found.digest if found else None
-
-    async def _transfer(self, reference: ArtifactReference, name: str) -> ReferenceResult:
-        manifest = await self._graph.fetch(name)
-        await self._graph.push(manifest, name)
-        copied = ArtifactReference(tag=reference.tag, digest=manifest.digest)
-        return ReferenceResult(reference=copied, outcome=Outcome.COPIED)
 
     def _count(self, result: ReferenceResult) -> None:
         match result.outcome:
