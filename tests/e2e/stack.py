@@ -62,6 +62,7 @@ class Stack:
             cwd=ROOT,
             env=ours | {"TRANSSHIP_STATE_DIR": str(self.state.path)},
             timeout=CLI_TIMEOUT_S,
+            check=False,
         )
         return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
 
@@ -84,7 +85,7 @@ class Stack:
         """Returns when every service does."""
         async with asyncio.timeout(END_TIMEOUT_S):
             for each in LocalStack.load(self.state).services:
-                while await check(each.endpoint) is not Health.SERVING:
+                while await check(each.endpoint) is not Health.SERVING:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_POLL_S)
 
     def down(self) -> None:
