@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service_kit.errors import ServiceError
 from service_kit.logging import LogFormat, configure_logging
+from service_kit.migrations import MigrationError
 from transship.local.commands import DATABASE_URL_VARIABLE, up
 from transship.local.state import StateDir
 
@@ -23,7 +24,7 @@ def main() -> None:
     )
     try:
         asyncio.run(work)
-    except ServiceError as error:
+    except (ServiceError, MigrationError) as error:
         sys.exit(str(error))
 
 
