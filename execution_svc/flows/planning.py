@@ -74,18 +74,21 @@ def failed_listing(index: int, destination: Destination, failed: RepositoryFailu
         source_repository=failed.repository,
         destination_repository="",
         references=(),
-        failure=failed.failure,
+        # Which side a registry is on, its service does not know.
+        failure=replace(failed.failure, side=Side.SOURCE),
     )
 
 
 def without_unprepared(items: Sequence[Item], failures: Mapping[tuple[str, str], Failure]) -> list[Item]:
     """The items; those whose repository (registry, name) could not be prepared have failed with that."""
-    return [
-        item
-        if item.failure
-        else replace(item, failure=failures.get((item.destination_registry, item.destination_repository)))
-        for item in items
-    ]
+    return [_failed_if_unprepared(item, failures) for item in items]
+
+
+def _failed_if_unprepared(item: Item, failures: Mapping[tuple[str, str], Failure]) -> Item:
+    failure = failures.get((item.destination_registry, item.destination_repository))
+    if item.failure or failure is None:
+        return item
+    return replace(item, failure=replace(failure, side=Side.DESTINATION))
 
 
 def plan_tasks(execution: ExecutionId, policy: Policy, items: Sequence[Item]) -> list[PlannedTask]:

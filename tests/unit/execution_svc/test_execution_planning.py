@@ -1,5 +1,7 @@
 """From a listing to tasks: pure functions."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,16 +92,15 @@ def test_a_repository_that_cannot_be_listed_fails_without_references() -> None:
 
     (task,) = plan_tasks(EXECUTION, a_policy(), map_batch(a_policy(), [ANY_PATH], batch))
 
-    assert (task.source_repository, task.references, task.failure) == ("x", (), DENIED)
+    assert (task.source_repository, task.references) == ("x", ())
+    assert task.failure == replace(DENIED, side=Side.SOURCE)
 
 
 def test_what_cannot_be_prepared_fails_unless_it_has_failed_before() -> None:
     before = Failure(reason="PATH_RULE_VIOLATED", message="")
     unprepared = {("registries/b", "x"): DENIED}
-    assert reasons(without_unprepared([an_item("1"), an_item("1", failure=before)], unprepared)) == [
-        "ACCESS_DENIED",
-        "PATH_RULE_VIOLATED",
-    ]
+    items = without_unprepared([an_item("1"), an_item("1", failure=before)], unprepared)
+    assert [item.failure for item in items] == [replace(DENIED, side=Side.DESTINATION), before]
 
 
 @given(st.integers(min_value=1, max_value=5 * REFERENCES_PER_TASK))
