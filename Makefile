@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := transship service_kit oci_client replication registry_svc policy_svc execution_svc jobservice
-SOURCES := $(PACKAGES) protos tests
+SOURCES := $(PACKAGES) protos benchmarks tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup registries protos protos-check lint types unit test e2e demo up clean
+.PHONY: help setup registries protos protos-check lint types unit test e2e bench demo up clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,11 @@ test: setup registries protos-check lint types ## Runs lint, types and all tests
 
 e2e: setup registries ## Runs the tests over real processes only.
 	pytest tests/e2e
+
+bench: setup registries ## Measures ours beside skopeo, crane and regsync, and writes docs/benchmarks.md.
+	pip install --quiet --disable-pip-version-check --group bench
+	benchmarks/install-peers.sh
+	python -m benchmarks
 
 demo: setup registries ## Replicates a repository between two registries on this machine, and cleans up.
 	python -m transship.demo

@@ -129,13 +129,17 @@ def regsync_config(route: Route, corpus: Corpus) -> Mapping[str, object]:
     }
 
 
+def find_program(name: str) -> str | None:
+    """Where a program is: what `make bench` has built, or else what the machine has."""
+    return shutil.which(name, path=os.pathsep.join([str(_BUILT), os.environ["PATH"]]))
+
+
 def find_commands() -> tuple[list[Contender], list[str]]:
     """Those that are installed, and a line for each that is not."""
     found: list[Contender] = []
     missing: list[str] = []
     for kind, program in ((Skopeo, "skopeo"), (Crane, "crane"), (Regsync, "regsync"), (CurlFloor, "curl")):
-        path = shutil.which(program, path=os.pathsep.join([str(_BUILT), os.environ["PATH"]]))
-        if path:
+        if path := find_program(program):
             found.append(kind(shlex.quote(path)))
         else:
             missing.append(f"{program} is not installed: left out")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.cases import Scenario, Step
 from benchmarks.contenders import Contender, Run
@@ -14,6 +15,8 @@ from benchmarks.endpoints import Route
 from benchmarks.measure import RunFailed
 from benchmarks.registries import Certificate, Registry, RunningProxy, running_proxy, running_registry
 from benchmarks.results import CorpusFacts, Measurement, Traffic
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,7 @@ async def run_scenario(
             return await ScenarioRunner(scenario, corpus, source, certificate).run(fitting, rounds)
 
 
-def turned(contenders: Sequence[Contender], number: int) -> list[Contender]:
+def turned(contenders: Sequence[_Item], number: int) -> list[_Item]:
     """The same ones, beginning with another in every round."""
     start = number % len(contenders) if contenders else 0
     return [*contenders[start:], *contenders[:start]]
