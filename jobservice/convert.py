@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
@@ -10,7 +11,14 @@ from jobservice.delegate import Answer, Changed, Follow, Message, Stop, Submit, 
 from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry, Work
 from jobservice.errors import JobKeyReused
 from jobservice.store import Cursor
-from jobservice.transfer import ArtifactReference, DeleteWork, Failure, ReferenceResult, ReplicateWork
+from jobservice.transfer import (
+    ArtifactReference,
+    DeleteWork,
+    Failure,
+    ReferenceResult,
+    ReplicateWork,
+    TransferOptions,
+)
 from service_kit.errors import InvalidPageToken
 from service_kit.paging import PageToken
 from transship.job.v1 import job_pb2 as pb
@@ -70,6 +78,17 @@ def _work_from_pb(spec: pb.JobSpec) -> Work:
         destination_repository=replicate.destination_repository,
         references=tuple(ArtifactReference(tag=each.tag, digest=each.digest) for each in replicate.references),
         override=replicate.override,
+        options=_options_from_pb(replicate.options),
+    )
+
+
+def _options_from_pb(options: transfer_pb2.TransferOptions) -> TransferOptions:
+    return TransferOptions(
+        platforms=tuple(options.platforms),
+        referrers=options.referrers,
+        referrer_types=tuple(options.referrer_types),
+        foreign_layers=options.foreign_layers,
+        max_bytes_per_second=options.max_bytes_per_second,
     )
 
 
@@ -147,6 +166,7 @@ def _spec_to_pb(spec: JobSpec) -> pb.JobSpec:
                 destination_repository=work.destination_repository,
                 references=map(_reference_to_pb, work.references),
                 override=work.override,
+                options=transfer_pb2.TransferOptions(**asdict(work.options)),
             )
             return pb.JobSpec(key=spec.key, fairness_group=spec.fairness_group, replicate=replicate)
         case DeleteWork() as work:

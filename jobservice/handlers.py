@@ -54,9 +54,13 @@ class JobLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobContext:
-    """One attempt of a job: the work, and where to tell how it goes."""
+    """One attempt of a job: the work, and where to tell how it goes.
+
+    A limit on bytes a second holds for all jobs of the fairness group together.
+    """
 
     key: str
+    fairness_group: str
     attempt: int
     work: Work
     progress: Progress

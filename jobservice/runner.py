@@ -85,6 +85,7 @@ class Run:
     def _context(self) -> JobContext:
         return JobContext(
             key=self.claim.key,
+            fairness_group=self.claim.fairness_group,
             attempt=self.claim.attempt,
             work=self.claim.work,
             progress=self._progress,

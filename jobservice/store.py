@@ -51,6 +51,7 @@ class Claim:
     """A job that is ours to run, for as long as no one else has claimed a later attempt."""
 
     key: str
+    fairness_group: str
     attempt: int
     work: Work
     failed_attempts: int  # before this one

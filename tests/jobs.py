@@ -10,16 +10,43 @@ from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry
 from jobservice.errors import JobNotFound
 from jobservice.handlers import JobContext
 from jobservice.store import Beat, Claim, Cursor, Finish, Reaped
-from jobservice.transfer import ArtifactReference, DeleteWork, Failure, Outcome, ReferenceResult
+from jobservice.transfer import (
+    ArtifactReference,
+    DeleteWork,
+    Failure,
+    Outcome,
+    ReferenceResult,
+    ReplicateWork,
+    TransferOptions,
+)
 from service_kit.clock import FakeClock
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 COPIED = ReferenceResult(reference=ArtifactReference(tag="1"), outcome=Outcome.COPIED)
+OPTIONS = TransferOptions(
+    platforms=("linux/amd64", "linux/arm64/v8"),
+    referrers=True,
+    referrer_types=("application/spdx+json",),
+    foreign_layers=True,
+    max_bytes_per_second=2**40,
+)
 
 
 def a_spec(key: str, *, group: str = "policies/p", tags: tuple[str, ...] = ("1",)) -> JobSpec:
     work = DeleteWork(registry="registries/r", repository="library/nginx", tags=tags)
     return JobSpec(key=key, fairness_group=group, work=work)
+
+
+def a_copy(key: str, *, options: TransferOptions) -> JobSpec:
+    work = ReplicateWork(
+        source_registry="registries/a",
+        source_repository="library/nginx",
+        destination_registry="registries/b",
+        destination_repository="mirror/nginx",
+        references=(ArtifactReference(tag="1"),),
+        options=options,
+    )
+    return JobSpec(key=key, fairness_group="policies/p", work=work)
 
 
 def failed(reason: str = "REGISTRY_FAULT", *, retryable: bool = True, **metadata: str) -> ReferenceResult:
@@ -130,8 +157,13 @@ class MemoryStore:
             start_time=status.start_time or self.clock.now(),
             next_attempt_time=None,
         )
-        work, attempt = row.job.spec.work, row.job.status.attempt
-        return Claim(key=key, attempt=attempt, work=work, failed_attempts=row.failed_attempts)
+        return Claim(
+            key=key,
+            fairness_group=row.job.spec.fairness_group,
+            attempt=row.job.status.attempt,
+            work=row.job.spec.work,
+            failed_attempts=row.failed_attempts,
+        )
 
     async def beat(self, beats: Sequence[Beat]) -> Mapping[str, bool]:
         held = {}

@@ -24,7 +24,7 @@ UPDATE jobs
    SET state = 'running', attempt = attempt + 1, revision = revision + 1, progress = '{}',
        worker = %(worker)s, heartbeat_at = now(), start_time = coalesce(start_time, now())
  WHERE key = %(key)s AND state = 'pending' AND queued_at IS NOT NULL
-RETURNING key, attempt, work, failed_attempts
+RETURNING key, fairness_group, attempt, work, failed_attempts
 """
 
 _BEAT: Final = """
@@ -208,8 +208,8 @@ async def _insert_lines(connection: psycopg.AsyncConnection[Any], lines: Sequenc
     )
 
 
-def _claim(*, key: str, attempt: int, work: Any, failed_attempts: int) -> Claim:
-    return Claim(key=key, attempt=attempt, work=codec.work_from_json(work), failed_attempts=failed_attempts)
+def _claim(*, work: Any, **same: Any) -> Claim:
+    return Claim(work=codec.work_from_json(work), **same)
 
 
 def _in_state(reaped: Sequence[tuple[str, str]], state: JobState) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What every store of jobs does, whether in memory or in PostgreSQL."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from jobservice.postgres.jobs import PostgresJobStore
 from jobservice.postgres.runs import PostgresRunStore
 from jobservice.store import Beat, Claim, Finish, JobStore, RunStore
 from service_kit.database import Pool, open_pool
-from tests.jobs import COPIED, MemoryStore, a_spec, failed
+from tests.jobs import COPIED, OPTIONS, MemoryStore, a_copy, a_spec, failed
 from tests.postgres import Database
 
 
@@ -99,6 +100,14 @@ async def test_a_key_with_other_work_is_told(store: Store) -> None:
     assert (await store.get("a")).spec == a_spec("a")
 
 
+async def test_how_artifacts_are_copied_is_kept_and_part_of_the_work(store: Store) -> None:
+    await store.submit([a_copy("a", options=OPTIONS)])
+
+    assert (await store.get("a")).spec == a_copy("a", options=OPTIONS)
+    assert await store.submit([a_copy("a", options=OPTIONS)]) == frozenset()
+    assert await store.submit([a_copy("a", options=replace(OPTIONS, referrers=False))]) == {"a"}
+
+
 async def test_an_unknown_job(store: Store) -> None:
     with pytest.raises(JobNotFound):
         await store.get("nothing")
@@ -112,7 +121,7 @@ async def test_a_job_waits_until_it_is_queued(store: Store) -> None:
 
 async def test_a_job_is_claimed_once(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
     first = await claim("a")
-    assert first.attempt == 1
+    assert (first.attempt, first.fairness_group) == (1, a_spec("a").fairness_group)
     assert await store.claim("a", worker="another") is None
 
 

@@ -26,7 +26,7 @@ class Registries:
 def a_context(*tags: str) -> JobContext:
     work = DeleteWork(registry="registries/r", repository="library/nginx", tags=tags)
     log = JobLog(lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    return JobContext(key="a", attempt=1, work=work, progress=Progress(), log=log)
+    return JobContext(key="a", fairness_group="policies/p", attempt=1, work=work, progress=Progress(), log=log)
 
 
 async def test_tags_are_deleted_and_missing_ones_are_gone() -> None:
