@@ -44,7 +44,10 @@ class RepositoryScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The way to a registry. The authorization stays in memory; it expires never when `expires_at` is None."""
+    """The way to a registry. The authorization stays in memory; it expires never when `expires_at` is None.
+
+    All workers together read and write at most `max_bytes_per_second`, each way; 0 for no limit.
+    """
 
     url: str
     insecure: bool
@@ -54,6 +57,7 @@ class Access:
     expires_at: datetime | None
     registry_uid: str
     type: str
+    max_bytes_per_second: int
 
 
 class RegistryGateway:
@@ -94,4 +98,5 @@ def _access_from_pb(access: access_pb2.IssueAccessResponse) -> Access:
         expires_at=access.expire_time.ToDatetime(tzinfo=UTC) if access.HasField("expire_time") else None,
         registry_uid=access.registry_uid,
         type=access.type,
+        max_bytes_per_second=access.max_bytes_per_second,
     )

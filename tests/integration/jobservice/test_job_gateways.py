@@ -27,7 +27,12 @@ class Registries(access_pb2_grpc.AccessServiceServicer, catalog_pb2_grpc.Catalog
     async def IssueAccess(self, request: access_pb2.IssueAccessRequest, context: Any) -> access_pb2.IssueAccessResponse:
         self.asked.append(request)
         response = access_pb2.IssueAccessResponse(
-            url="https://r", kind="KIND_BEARER", authorization="Bearer t", registry_uid="uid", type="harbor"
+            url="https://r",
+            kind="KIND_BEARER",
+            authorization="Bearer t",
+            registry_uid="uid",
+            type="harbor",
+            max_bytes_per_second=2**40,
         )
         if request.scopes:
             response.expire_time.FromDatetime(EXPIRES)
@@ -66,6 +71,7 @@ async def test_access_for_just_these_scopes(gateway: RegistryGateway, registries
     access = await gateway.issue_access("registries/r", [scope], rejected="Bearer old")
 
     assert (access.kind, access.authorization.reveal(), access.expires_at) == (AccessKind.BEARER, "Bearer t", EXPIRES)
+    assert access.max_bytes_per_second == 2**40
     assert "Bearer t" not in repr(access)
     [asked] = registries.asked
     assert asked.rejected_authorization == "Bearer old"
