@@ -21,7 +21,9 @@ from transship.registry.v1 import access_pb2, catalog_pb2, registry_pb2
 from transship.type.v1 import artifact_pb2, filter_pb2, transfer_pb2
 
 _NAME: Final = re.compile(r"registries/[a-z0-9][a-z0-9._-]{0,63}")
-MUTABLE_FIELDS: Final = frozenset({"description", "url", "credential", "insecure", "ca_certificate"})
+MUTABLE_FIELDS: Final = frozenset(
+    {"description", "url", "credential", "insecure", "ca_certificate", "max_bytes_per_second"}
+)
 
 _STATES: Final = {
     State.UNKNOWN: registry_pb2.Registry.STATE_UNSPECIFIED,
@@ -67,6 +69,7 @@ def draft_from_pb(registry: registry_pb2.Registry, *, registry_id: str = "") -> 
         credential=_credential(registry),
         insecure=registry.insecure,
         ca_certificate=registry.ca_certificate,
+        max_bytes_per_second=registry.max_bytes_per_second,
     )
 
 
@@ -80,6 +83,7 @@ def change_from_pb(request: registry_pb2.UpdateRegistryRequest) -> Change:
         url=registry.url if "url" in paths else None,
         insecure=registry.insecure if "insecure" in paths else None,
         ca_certificate=registry.ca_certificate if "ca_certificate" in paths else None,
+        max_bytes_per_second=registry.max_bytes_per_second if "max_bytes_per_second" in paths else None,
         credential=_credential(registry) if "credential" in paths else None,
         removes_credential="credential" in paths and not registry.HasField("credential"),
     )
@@ -106,6 +110,7 @@ def registry_to_pb(registry: Registry) -> registry_pb2.Registry:
         url=registry.url,
         insecure=registry.insecure,
         ca_certificate=registry.ca_certificate,
+        max_bytes_per_second=registry.max_bytes_per_second,
         state=_STATES[registry.check.state],
         state_message=registry.check.message,
         etag=registry.etag,
@@ -199,6 +204,7 @@ def access_to_pb(registry: Registry, access: base.Access) -> access_pb2.IssueAcc
         url=registry.url,
         insecure=registry.insecure,
         ca_certificate=registry.ca_certificate,
+        max_bytes_per_second=registry.max_bytes_per_second,
         kind=_ACCESS_KINDS[access.kind],
         authorization=access.authorization,
         registry_uid=registry.uid,

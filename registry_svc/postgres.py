@@ -14,22 +14,23 @@ from service_kit.errors import EtagMismatch
 
 _INSERT: Final = """
 INSERT INTO registries (uid, id, type, description, url, username, sealed_password, insecure, ca_certificate,
-                        revision, create_time, update_time, state, state_message, check_time, next_check_time)
+                        max_bytes_per_second, revision, create_time, update_time, state, state_message, check_time,
+                        next_check_time)
 VALUES (%(uid)s, %(id)s, %(type)s, %(description)s, %(url)s, %(username)s, %(sealed_password)s, %(insecure)s,
-        %(ca_certificate)s, %(revision)s, %(create_time)s, %(update_time)s, %(state)s, %(state_message)s,
-        %(check_time)s, %(update_time)s)
+        %(ca_certificate)s, %(max_bytes_per_second)s, %(revision)s, %(create_time)s, %(update_time)s, %(state)s,
+        %(state_message)s, %(check_time)s, %(update_time)s)
 """
 
 _GET: Final = """
-SELECT uid, id, type, description, url, username, sealed_password, insecure, ca_certificate, revision,
-       create_time, update_time, state, state_message, check_time
+SELECT uid, id, type, description, url, username, sealed_password, insecure, ca_certificate,
+       max_bytes_per_second, revision, create_time, update_time, state, state_message, check_time
   FROM registries
  WHERE id = %(key)s OR uid = %(key)s
 """
 
 _PAGE: Final = """
-SELECT uid, id, type, description, url, username, sealed_password, insecure, ca_certificate, revision,
-       create_time, update_time, state, state_message, check_time
+SELECT uid, id, type, description, url, username, sealed_password, insecure, ca_certificate,
+       max_bytes_per_second, revision, create_time, update_time, state, state_message, check_time
   FROM registries
  WHERE id COLLATE "C" > %(after)s AND (%(type)s = '' OR type = %(type)s)
  ORDER BY id COLLATE "C"
@@ -40,7 +41,8 @@ SELECT uid, id, type, description, url, username, sealed_password, insecure, ca_
 _REPLACE: Final = """
 UPDATE registries
    SET description = %(description)s, url = %(url)s, username = %(username)s, sealed_password = %(sealed_password)s,
-       insecure = %(insecure)s, ca_certificate = %(ca_certificate)s, revision = %(revision)s,
+       insecure = %(insecure)s, ca_certificate = %(ca_certificate)s,
+       max_bytes_per_second = %(max_bytes_per_second)s, revision = %(revision)s,
        update_time = %(update_time)s, state = %(state)s, state_message = %(state_message)s,
        check_time = %(check_time)s, next_check_time = %(update_time)s
  WHERE uid = %(uid)s AND revision = %(revision)s - 1
@@ -53,8 +55,8 @@ _CLAIM_DUE: Final = """
 UPDATE registries SET next_check_time = %(again_at)s
  WHERE uid IN (SELECT uid FROM registries WHERE next_check_time <= %(now)s
                 ORDER BY next_check_time LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-RETURNING uid, id, type, description, url, username, sealed_password, insecure, ca_certificate, revision,
-          create_time, update_time, state, state_message, check_time
+RETURNING uid, id, type, description, url, username, sealed_password, insecure, ca_certificate,
+          max_bytes_per_second, revision, create_time, update_time, state, state_message, check_time
 """
 
 _RECORD_CHECK: Final = """
@@ -125,6 +127,7 @@ def _row(registry: Registry) -> dict[str, Any]:
         "sealed_password": credential.password if credential else None,
         "insecure": registry.insecure,
         "ca_certificate": registry.ca_certificate,
+        "max_bytes_per_second": registry.max_bytes_per_second,
         "revision": registry.revision,
         "create_time": registry.create_time,
         "update_time": registry.update_time,

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from registry_svc.domain.errors import RegistryPasswordNeeded
 from registry_svc.domain.registry import COLLECTION, UNTRIED, Credential, Endpoint, Registry, SealedCredential
 from registry_svc.domain.rules import Violations, parse_ca_certificate, parse_id, parse_text, parse_url
+
+_T = TypeVar("_T")
 
 _USERNAME_FIELD = "registry.credential.username"
 _PASSWORD_FIELD = "registry.credential.password"  # noqa: S105 - the name of a field
@@ -22,6 +25,7 @@ class Draft:
     credential: Credential | None = None
     insecure: bool = False
     ca_certificate: str = ""
+    max_bytes_per_second: int = 0
 
     def parse(self) -> "Draft":
         """The draft with its fields in their stored form. Raises InvalidRequest with every mistake."""
@@ -59,6 +63,7 @@ class Draft:
             credential=credential,
             insecure=self.insecure,
             ca_certificate=self.ca_certificate,
+            max_bytes_per_second=self.max_bytes_per_second,
             create_time=now,
             update_time=now,
         )
@@ -72,6 +77,7 @@ class Change:
     url: str | None = None
     insecure: bool | None = None
     ca_certificate: str | None = None
+    max_bytes_per_second: int | None = None
     credential: Credential | None = None
     removes_credential: bool = False
 
@@ -115,8 +121,9 @@ class Change:
             registry,
             description=_given(self.description, registry.description),
             url=_given(self.url, registry.url),
-            insecure=registry.insecure if self.insecure is None else self.insecure,
+            insecure=_given(self.insecure, registry.insecure),
             ca_certificate=_given(self.ca_certificate, registry.ca_certificate),
+            max_bytes_per_second=_given(self.max_bytes_per_second, registry.max_bytes_per_second),
             credential=credential,
             update_time=now,
             revision=registry.revision + 1,
@@ -127,5 +134,5 @@ class Change:
         return self.url is not None and self.url != registry.url
 
 
-def _given(value: str | None, present: str) -> str:
+def _given(value: _T | None, present: _T) -> _T:
     return present if value is None else value

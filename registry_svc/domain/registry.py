@@ -71,7 +71,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """A registered registry. `revision` counts its changes; trying it is none."""
+    """A registered registry. `revision` counts its changes; trying it is none.
+
+    All workers together read from it and write to it at most `max_bytes_per_second`, each way; 0 for no limit.
+    """
 
     uid: str
     id: str
@@ -83,6 +86,7 @@ class Registry:
     credential: SealedCredential | None = None
     insecure: bool = False
     ca_certificate: str = ""
+    max_bytes_per_second: int = 0
     revision: int = 1
     check: Check = UNTRIED
 

@@ -40,6 +40,7 @@ async def test_what_is_inserted_comes_back_by_id_and_by_uid(store: RegistryStore
         credential=SealedCredential(username="robot", password=b"\x00\xff"),
         insecure=True,
         ca_certificate="pem",
+        max_bytes_per_second=2**40,
         check=Check.unhealthy("no answer", NOW),
     )
     await store.insert(registry)
@@ -76,7 +77,7 @@ async def test_pages_follow_the_order_of_ids(store: RegistryStore) -> None:
 async def test_a_replacement_must_follow_what_is_stored(store: RegistryStore) -> None:
     registry = _new()
     await store.insert(registry)
-    changed = replace(registry, url="https://new.example.com", revision=2, update_time=LATER)
+    changed = replace(registry, url="https://new.example.com", max_bytes_per_second=7, revision=2, update_time=LATER)
     await store.replace(changed)
 
     with pytest.raises(EtagMismatch):

@@ -94,11 +94,11 @@ async def test_an_open_registry_needs_none(services: Services) -> None:
 
 
 async def test_without_scopes_only_the_endpoint_is_told(services: Services) -> None:
-    await services.create(f"http://{NOBODY}", skip_check=True, **ROBOT)
+    await services.create(f"http://{NOBODY}", skip_check=True, max_bytes_per_second=7, **ROBOT)
 
     access = await _issue(services)
 
-    assert (access.url, access.authorization) == (f"http://{NOBODY}", "")
+    assert (access.url, access.authorization, access.max_bytes_per_second) == (f"http://{NOBODY}", "", 7)
 
 
 async def test_a_registry_that_challenges_only_at_the_repository_is_learned(

@@ -215,6 +215,7 @@ async def test_what_cannot_be_changed_is_refused_in_the_mask(services: Services,
         ("description", {"description": "x" * 1001}, "registry.description"),
         ("credential", {"credential": pb.Credential(password="x")}, "registry.credential.username"),
         ("ca_certificate", {"ca_certificate": "x"}, "registry.ca_certificate"),
+        ("max_bytes_per_second", {"max_bytes_per_second": -1}, "registry.max_bytes_per_second"),
     ],
 )
 async def test_the_masked_fields_keep_their_rules(services: Services, mask: str, values: Any, field: str) -> None:
@@ -248,6 +249,17 @@ async def test_a_forged_page_token_is_a_bad_one(services: Services, cursor: tupl
     request = pb.ListRegistriesRequest(page_token=PageToken(cursor).encode(""))
 
     assert (await refusal(services.registries.ListRegistries(request))).reason == "INVALID_PAGE_TOKEN"
+
+
+async def test_a_limit_of_bytes_is_set_and_lifted(services: Services) -> None:
+    created = await services.create("https://x", skip_check=True, max_bytes_per_second=2**40)
+    described = await services.registries.UpdateRegistry(_update(description="d"))
+    lifted = await services.registries.UpdateRegistry(_update(mask="max_bytes_per_second"))
+
+    limits = [registry.max_bytes_per_second for registry in (created, described, lifted)]
+    assert limits == [2**40, 2**40, 0]
+    error = await refusal(services.create("https://x", skip_check=True, max_bytes_per_second=-1))
+    assert (error.reason, fields(error)) == ("INVALID_REQUEST", ["registry.max_bytes_per_second"])
 
 
 async def test_an_old_etag_is_refused(services: Services) -> None:

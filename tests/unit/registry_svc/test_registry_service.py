@@ -93,13 +93,14 @@ async def test_all_mistakes_of_a_draft_are_told_at_once(world: World) -> None:
     ]
 
 
-async def test_a_change_of_words_does_not_try_the_registry(world: World) -> None:
+async def test_a_change_of_words_or_limits_does_not_try_the_registry(world: World) -> None:
     created = await _created(world)
     world.product.problem = REJECTED
 
-    updated = await _updated(world, description="for builds")
+    updated = await _updated(world, description="for builds", max_bytes_per_second=7)
 
-    assert (updated.description, updated.check) == ("for builds", created.check)
+    assert (updated.description, updated.max_bytes_per_second) == ("for builds", 7)
+    assert updated.check == created.check
     assert updated.etag != created.etag
 
 
