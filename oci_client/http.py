@@ -273,11 +273,15 @@ class _Transport(AiohttpTransport):
         self._proxies = getproxies()
 
     def _open_session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self.ssl_context, limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=READ_BUFFER_BYTES,
         )
+        # When to try again is for our callers to decide. By itself the library repeats a PUT whose connection broke,
+        # uncounted, and with nothing left of a streamed body; it has no public switch for that.
+        session._retry_connection = False  # noqa: SLF001
+        return session
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if not isinstance(self.client, aiohttp.ClientSession):

@@ -18,7 +18,7 @@ class _Flight(Generic[V]):
 class SingleFlight(Generic[K, V]):
     """Callers that ask for the same key at the same time share one run of the work, and its result or error.
 
-    A caller that is cancelled leaves the others alone; when the last one leaves, the work is cancelled too.
+    A caller that is cancelled leaves the others alone; the last one takes the work with it, and leaves after it.
     """
 
     def __init__(self) -> None:
@@ -34,8 +34,13 @@ class SingleFlight(Generic[K, V]):
         finally:
             flight.waiters -= 1
             if flight.waiters == 0 or flight.task.done():
-                flight.task.cancel()
                 self._forget(key, flight)
+            if flight.waiters == 0 and not flight.task.done():
+                flight.task.cancel()
+                await asyncio.wait([flight.task])
+                # Looked at, so that nobody warns of an error that came of the cancellation.
+                if not flight.task.cancelled():
+                    flight.task.exception()
 
     def _forget(self, key: K, flight: _Flight[V]) -> None:
         if self._flights.get(key) is flight:

@@ -62,7 +62,7 @@ class Uploads:
         Raises Unauthorized, Denied and TooManyRequests; any other refusal leads to a plain session.
         """
         url = self._exchange.repository_url(repository, "blobs/uploads/", mount=digest, **{"from": from_repository})
-        scopes = [push_scope(repository), pull_scope(from_repository)]
+        scopes = {push_scope(repository)} | ({pull_scope(from_repository)} if from_repository != repository else set())
         answer = await self._exchange.request(Action.MOUNT, "POST", url, scopes=scopes)
         if answer.status == _MOUNTED:
             return Mounted(digest=digest)
