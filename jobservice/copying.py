@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from jobservice.access import IssuesAccess
 from jobservice.engine.mover import Mover
 from jobservice.postgres.blob_claims import PostgresBlobClaims
 from jobservice.postgres.blob_locations import PostgresBlobLocations
+from jobservice.postgres.holds import PostgresHolds
+from jobservice.postgres.uploads import PostgresUploads
 from jobservice.registries import Registries
 from jobservice.replicate import ReplicateHandler
 from jobservice.supervise import supervise
@@ -18,11 +22,18 @@ from service_kit.database import Pool
 def open_replication(access: IssuesAccess, pool: Pool, stack: AsyncExitStack) -> ReplicateHandler:
     """Return the handler of replication jobs; the stack closes what it opens."""
     locations, claims = PostgresBlobLocations(pool), PostgresBlobClaims(pool)
-    registries, mover = Registries(access), Mover()
+    uploads, holds = PostgresUploads(pool), PostgresHolds(pool)
+    registries, mover = Registries(access, on_hold=holds.announce), Mover()
     stack.callback(mover.close)
     stack.push_async_callback(registries.close)
-    for name, run in (("blob locations", locations.run), ("blob claims", claims.run)):
+    loops: dict[str, Callable[[], Awaitable[None]]] = {
+        "blob locations": locations.run,
+        "blob claims": claims.run,
+        "uploads": uploads.run,
+        "holds": partial(holds.run, registries.hold),
+    }
+    for name, run in loops.items():
         task = asyncio.create_task(supervise(name, run))
         stack.callback(task.cancel)
     stack.push_async_callback(locations.flush)
-    return ReplicateHandler(registries, mover=mover, locations=locations, claims=claims)
+    return ReplicateHandler(registries, mover=mover, locations=locations, claims=claims, uploads=uploads)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from jobservice.access import AccessAuthorizer, IssuesAccess
@@ -31,8 +32,9 @@ class _Opened:
 class Registries:
     """Opens endpoints by the names of registries. Close it at the end."""
 
-    def __init__(self, access: IssuesAccess) -> None:
+    def __init__(self, access: IssuesAccess, *, on_hold: Callable[[str, float], None] = lambda _uid, _s: None) -> None:
         self._access = access
+        self._on_hold = on_hold
         self._looked_up: dict[str, tuple[Access, float]] = {}
         self._looking_up: SingleFlight[str, Access] = SingleFlight()
         self._opened: dict[_Identity, _Opened] = {}
@@ -53,6 +55,12 @@ class Registries:
             opened.used_at = time.monotonic()
             await self._close_idle()
 
+    def hold(self, uid: str, seconds: float) -> None:
+        """Send nothing to a registry for so long: another worker was asked for that."""
+        for each in self._opened.values():
+            if each.endpoint.uid == uid:
+                each.endpoint.gate.hold(seconds)
+
     async def close(self) -> None:
         """Close every endpoint."""
         opened, self._opened = self._opened, {}
@@ -72,7 +80,13 @@ class Registries:
         if identity not in self._opened:
             authorizer = AccessAuthorizer(registry, self._access)
             tls = TlsOptions(insecure=access.insecure, ca_certificate=access.ca_certificate or None)
-            endpoint = Endpoint.open(uid=access.registry_uid, url=access.url, tls=tls, authorizer=authorizer)
+            endpoint = Endpoint.open(
+                uid=access.registry_uid,
+                url=access.url,
+                tls=tls,
+                authorizer=authorizer,
+                on_hold=partial(self._on_hold, access.registry_uid),
+            )
             self._opened[identity] = _Opened(endpoint, authorizer)
         return self._opened[identity]
 

@@ -10,7 +10,7 @@ from jobservice.engine.blobs import BlobCopier
 from jobservice.engine.graph import GraphCopier
 from jobservice.engine.mover import Mover
 from jobservice.engine.novelty import Novelty
-from jobservice.engine.ports import BlobClaims, BlobLocations
+from jobservice.engine.ports import BlobClaims, BlobLocations, Uploads
 from jobservice.engine.references import ReferenceCopier
 from jobservice.engine.transfer import Route
 from jobservice.handlers import JobContext
@@ -22,11 +22,20 @@ from service_kit.errors import ServiceError
 class ReplicateHandler:
     """Copies references from one repository to another."""
 
-    def __init__(self, registries: Registries, *, mover: Mover, locations: BlobLocations, claims: BlobClaims) -> None:
+    def __init__(
+        self,
+        registries: Registries,
+        *,
+        mover: Mover,
+        locations: BlobLocations,
+        claims: BlobClaims,
+        uploads: Uploads,
+    ) -> None:
         self._registries = registries
         self._mover = mover
         self._locations = locations
         self._claims = claims
+        self._uploads = uploads
 
     async def run(self, context: JobContext) -> Sequence[ReferenceResult]:
         """Copy, and tell for each reference how it ended."""
@@ -65,6 +74,7 @@ class ReplicateHandler:
             mover=self._mover,
             locations=self._locations,
             claims=self._claims,
+            uploads=self._uploads,
             progress=context.progress,
             log=context.log,
             novelty=novelty,

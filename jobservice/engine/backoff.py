@@ -75,6 +75,6 @@ def retry_after_s(error: BaseException) -> float | None:
 
 
 def raise_if_final(error: OciError, failures: int, backoff: Backoff) -> None:
-    """Raise `error` when it is not worth another try, or when there have been enough."""
-    if not is_transient(error) or failures >= backoff.attempts:
+    """Raise `error` when it is not worth another try now, or when there have been enough."""
+    if not is_transient(error) or failures >= backoff.attempts or (retry_after_s(error) or 0.0) > MAX_RETRY_AFTER_S:
         raise error

@@ -13,18 +13,19 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from enum import Enum, auto
 from typing import Final
 
-from jobservice.engine.backoff import REQUESTS, raise_if_final, retry_after_s
+from jobservice.engine.backoff import AccessRefused, is_transient
+from jobservice.engine.blob_sender import BlobSender, give_up, opened
 from jobservice.engine.endpoint import retried
-from jobservice.engine.errors import SourceFailed, failing_at
+from jobservice.engine.errors import failing_at
 from jobservice.engine.mover import Mover
 from jobservice.engine.novelty import Novelty
-from jobservice.engine.ports import BlobClaims, BlobLocations, Log
-from jobservice.engine.transfer import CopiedBytes, Route, move_blob
+from jobservice.engine.ports import BlobClaims, BlobLocations, Log, Uploads
+from jobservice.engine.transfer import Route
 from jobservice.engine.upload import UploadState
 from jobservice.transfer import Progress, Side
 from oci_client import media_types
 from oci_client.digest import Digest
-from oci_client.errors import OciError, RangeInvalid, Unsupported, UploadUnknown
+from oci_client.errors import Denied, Unauthorized
 from oci_client.manifest import Descriptor
 from oci_client.singleflight import SingleFlight
 from oci_client.uploads import Mounted, UploadSession
@@ -34,10 +35,6 @@ from oci_client.uploads import Mounted, UploadSession
 HEAD_FIRST_BYTES: Final = 4 * 1024 * 1024
 MOUNT_CANDIDATES: Final = 2  # a registry that refused two mounts will hardly allow a third
 CLAIM_FROM_BYTES: Final = 1024 * 1024  # to send a smaller blob twice costs less than to ask other workers about it
-_EMPTY_JSON: Final = b"{}"  # the empty descriptor of the image specification
-_KNOWN_CONTENT: Final = {Digest.of(_EMPTY_JSON): _EMPTY_JSON}
-# After these a new session may do better.
-_SESSION_ERRORS: Final = (UploadUnknown, RangeInvalid, Unsupported)
 
 
 class _How(Enum):
@@ -58,12 +55,13 @@ class BlobCopier:
         mover: Mover,
         locations: BlobLocations,
         claims: BlobClaims,
+        uploads: Uploads,
         progress: Progress,
         log: Log,
         novelty: Novelty,
     ) -> None:
         self._route = route
-        self._mover = mover
+        self._sender = BlobSender(route, mover=mover, uploads=uploads, progress=progress, log=log)
         self._locations = locations
         self._claims = claims
         self._progress = progress
@@ -120,13 +118,13 @@ class BlobCopier:
             if flight := route.destination.flights.get(blob.digest):
                 landed = await flight.wait()
                 if landed == own:
-                    return _How.PRESENT
+                    return await self._settled(_How.PRESENT, session)
                 candidates = [landed] if landed else []
             elif candidates:
                 answer = await self._mount(blob, candidates.pop(0))
                 if isinstance(answer, Mounted):
-                    return _How.MOUNTED
-                session = answer
+                    return await self._settled(_How.MOUNTED, session)
+                session = await self._newest(answer, session)
             else:
                 return await self._lead(blob, session)
 
@@ -138,13 +136,9 @@ class BlobCopier:
             route.destination.flights.lead(blob.digest) as flight,
             self._claim(blob) as was_sent_elsewhere,
         ):
-            if was_sent_elsewhere:
-                found = await self._locations.find(uid, own, [blob.digest])
-                for repository in found.get(blob.digest, ())[:MOUNT_CANDIDATES]:
-                    if isinstance(await self._mount(blob, repository), Mounted):
-                        flight.landed_in = own
-                        return _How.MOUNTED
-            how = await self._place(blob, session)
+            how = await self._taken_over(blob, session) if was_sent_elsewhere else None
+            if how is None:
+                how = await self._place(blob, session)
             # Other workers look there as soon as the claim is free.
             self._locations.remember(uid, own, [blob.digest])
             flight.landed_in = own
@@ -155,72 +149,76 @@ class BlobCopier:
             return nullcontext(enter_result=False)
         return self._claims.claim(self._route.destination.uid, blob.digest)
 
-    async def _mount(self, blob: Descriptor, repository: str) -> Mounted | UploadSession:
+    async def _taken_over(self, blob: Descriptor, session: UploadSession | None) -> _How | None:
+        """Mount what another worker has just sent, if it did arrive."""
+        route = self._route
+        uid, own = route.destination.uid, route.destination_repository
+        found = await self._locations.find(uid, own, [blob.digest])
+        for repository in found.get(blob.digest, ())[:MOUNT_CANDIDATES]:
+            if repository == own:
+                return await self._settled(_How.PRESENT, session)
+            answer = await self._mount(blob, repository)
+            if isinstance(answer, Mounted):
+                return await self._settled(_How.MOUNTED, session)
+            if answer is not None:
+                await self._give_up(answer.url)
+        return None
+
+    async def _mount(self, blob: Descriptor, repository: str) -> Mounted | UploadSession | None:
+        """Try a mount; a refusal may open a session, or nothing where even to ask is forbidden."""
         route = self._route
         client = route.destination.client
-        answer = await retried(lambda: client.mount_blob(route.destination_repository, blob.digest, repository))
+        try:
+            answer = await retried(lambda: client.mount_blob(route.destination_repository, blob.digest, repository))
+        except (Unauthorized, Denied, AccessRefused) as error:
+            if is_transient(error):
+                raise
+            # Not the repository that it is for: what the credential may do there is seen at the upload.
+            self._log.debug("mount forbidden", digest=blob.digest, repository=repository)
+            return None
         if not isinstance(answer, Mounted):
             self._log.debug("mount refused", digest=blob.digest, repository=repository)
             self._locations.forget(route.destination.uid, repository, [blob.digest])
         return answer
 
+    async def _newest(self, opened: UploadSession | None, session: UploadSession | None) -> UploadSession | None:
+        """Keep one session of two."""
+        if opened is None:
+            return session
+        if session is not None:
+            await self._give_up(session.url)
+        return opened
+
+    async def _settled(self, how: _How, session: UploadSession | None) -> _How:
+        """Let go of a session that is not needed after all."""
+        if session is not None:
+            await self._give_up(session.url)
+        return how
+
     async def _place(self, blob: Descriptor, session: UploadSession | None) -> _How:
         """Put the blob into the repository, unless it turns out to be there. A refused mount has opened `session`."""
-        route = self._route
-        client, own = route.destination.client, route.destination_repository
-        if session is None:
-            if blob.size >= HEAD_FIRST_BYTES and not await self._novelty.is_new():
-                if await retried(lambda: client.head_blob(own, blob.digest)) is not None:
-                    return _How.PRESENT
-                session = await retried(lambda: client.start_upload(own))
-            else:
-                # A mount from the repository itself finds the blob or opens a session, with one request.
-                answer = await retried(lambda: client.mount_blob(own, blob.digest, own))
-                if isinstance(answer, Mounted):
-                    return _How.PRESENT
-                session = answer
-        await self._send(blob, session)
+        if session is not None:
+            state: UploadState | None = opened(session)
+        else:
+            state = await self._sender.saved(blob) or await self._open(blob)
+        if state is None:
+            return _How.PRESENT
+        await self._sender.send(blob, state)
         return _How.COPIED
 
-    async def _send(self, blob: Descriptor, session: UploadSession) -> None:
-        """Send the blob, in a new session when one is lost."""
+    async def _open(self, blob: Descriptor) -> UploadState | None:
+        """Open a session, unless the blob turns out to be there."""
         client, own = self._route.destination.client, self._route.destination_repository
-        copied = CopiedBytes(self._progress)
-        failures = 0
-        while True:
-            try:
-                await self._send_into(session, blob, copied)
-            except OciError as error:
-                failures += 1
-                _raise_if_final(error, failures)
-                self._log.warning("upload broke off", digest=blob.digest, error=str(error), failures=failures)
-                await asyncio.sleep(REQUESTS.delay_s(failures, retry_after_s(error)))
-            else:
-                return
-            # The registry may have stored it although its answer was lost.
+        if blob.size >= HEAD_FIRST_BYTES and not await self._novelty.is_new():
             if await retried(lambda: client.head_blob(own, blob.digest)) is not None:
-                return
-            session = await retried(lambda: client.start_upload(own))
+                return None
+            return opened(await retried(lambda: client.start_upload(own)))
+        # A mount from the repository itself finds the blob or opens a session, with one request.
+        answer = await retried(lambda: client.mount_blob(own, blob.digest, own))
+        return None if isinstance(answer, Mounted) else opened(answer)
 
-    async def _send_into(self, session: UploadSession, blob: Descriptor, copied: CopiedBytes) -> None:
-        content = _content(blob)
-        if content is not None:
-            await self._route.destination.client.put_blob(session, blob.digest, content)
-            copied(blob.size)
-            return
-        state = UploadState(url=session.url, min_chunk=session.min_chunk or 0)
-        try:
-            await move_blob(self._mover, self._route, blob, state, copied)
-        except SourceFailed:
-            await self._give_up(session)
-            raise
-
-    async def _give_up(self, session: UploadSession) -> None:
-        """Cancel a session that will not be used, as a courtesy: object storage charges for what is left in it."""
-        try:
-            await self._route.destination.client.cancel_upload(session)
-        except OciError as error:
-            self._log.debug("upload not cancelled", error=str(error))
+    async def _give_up(self, url: str) -> None:
+        await give_up(self._route, url, self._log)
 
     def _count(self, blob: Descriptor, how: _How) -> None:
         match how:
@@ -234,24 +232,6 @@ class BlobCopier:
                 self._progress.blobs_copied += 1
 
 
-def _raise_if_final(error: OciError, failures: int) -> None:
-    if not isinstance(error, _SESSION_ERRORS) or failures >= REQUESTS.attempts:
-        raise_if_final(error, failures, REQUESTS)
-
-
 def is_external(blob: Descriptor) -> bool:
     """Tell whether a layer lives outside of registries, as those of Windows do; a manifest may name it all the same."""
     return media_types.is_foreign_layer(blob.media_type)
-
-
-def _content(blob: Descriptor) -> bytes | None:
-    """Return the content of a blob that need not be fetched: the empty one, or one that its descriptor holds."""
-    if blob.digest in _KNOWN_CONTENT:
-        return _KNOWN_CONTENT[blob.digest]
-    if (
-        blob.data is not None
-        and len(blob.data) == blob.size
-        and Digest.of(blob.data, blob.digest.algorithm) == blob.digest
-    ):
-        return blob.data
-    return None

@@ -19,6 +19,16 @@ class Cancellation:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
+        self._parts: list[Cancellation] = []
+
+    def part(self) -> Cancellation:
+        """Return a cancellation for a part of the transfer: it ends with the whole, and can be ended on its own."""
+        part = Cancellation()
+        with self._lock:
+            self._parts.append(part)
+            if self._event.is_set():
+                part.cancel()
+        return part
 
     def cancel(self) -> None:
         """Stop the transfer. May be called from any thread, more than once."""
@@ -26,6 +36,8 @@ class Cancellation:
             self._event.set()
             for sock in self._sockets:
                 _shut_down(sock)
+            for part in self._parts:
+                part.cancel()
 
     def check(self) -> None:
         """Raise TransferCancelled if the transfer was told to stop."""

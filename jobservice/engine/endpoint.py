@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from jobservice.engine.backoff import REQUESTS, raise_if_final, retry_after_s
-from jobservice.engine.connections import Connections, Origin
+from jobservice.engine.chunks import ChunkSizes
+from jobservice.engine.connections import STALL_TIMEOUT_S, Connections
+from jobservice.engine.exchange import Origin
 from jobservice.engine.flights import Flights
 from jobservice.engine.window import RegistryGate
 from oci_client.auth import Authorizer
@@ -35,11 +37,24 @@ class Endpoint:
     connections: Connections
     http: HttpClient
     flights: Flights = field(default_factory=Flights)
+    chunks: ChunkSizes = field(default_factory=ChunkSizes)
 
     @classmethod
-    def open(cls, *, uid: str, url: str, tls: TlsOptions, authorizer: Authorizer) -> Endpoint:
-        """Return the endpoint of a registry; nothing is sent yet. `close` it."""
-        gate = RegistryGate()
+    def open(
+        cls,
+        *,
+        uid: str,
+        url: str,
+        tls: TlsOptions,
+        authorizer: Authorizer,
+        on_hold: Callable[[float], None] = lambda _: None,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+    ) -> Endpoint:
+        """Return the endpoint of a registry; nothing is sent yet. `close` it.
+
+        `on_hold` is told the seconds for which the registry asks to be left alone.
+        """
+        gate = RegistryGate(on_hold=on_hold)
         http = HttpClient(tls)
         return cls(
             uid=uid,
@@ -47,7 +62,7 @@ class Endpoint:
             client=RegistryClient(url, http=http, authorizer=authorizer, gate=gate),
             gate=gate,
             authorizer=authorizer,
-            connections=Connections(make_ssl_context(tls)),
+            connections=Connections(make_ssl_context(tls), stall_timeout_s=stall_timeout_s),
             http=http,
         )
 

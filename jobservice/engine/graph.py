@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
 
 from jobservice.engine.blobs import BlobCopier
@@ -50,14 +49,15 @@ class GraphCopier:
             except ManifestBlobUnknown as error:
                 # What we remembered is no longer so: look again, once.
                 self._log.warning("the destination has lost content", digests=list(error.digests))
-                self._doubt(manifest, error.digests)
+                self._doubt(manifest)
                 await self._bring_content(manifest, depth)
                 result = await self._put(manifest, reference)
         self._here.add(manifest.digest)
         return result
 
-    def _doubt(self, manifest: Manifest, digests: Sequence[str]) -> None:
-        self._blobs.doubt(digests or [blob.digest for blob in manifest.blobs])
+    def _doubt(self, manifest: Manifest) -> None:
+        """Believe no more that anything of the manifest is there: registries name only the first that they miss."""
+        self._blobs.doubt([blob.digest for blob in manifest.blobs])
         self._here.difference_update(child.digest for child in manifest.children)
         self._novelty.deny()
 

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from jobservice.engine.cancellation import Cancellation
+from jobservice.engine.limits import AS_USUAL, TransferLimits
 from oci_client.auth import Authorizer, Scope
+from oci_client.errors import RegistryTimeout
 
 T = TypeVar("T")
 
@@ -22,7 +24,8 @@ AUTHORIZATION_TIMEOUT_S: Final = 60.0  # bounds a thread's wait for the event lo
 class Mover:
     """Runs blocking transfers in threads of its own."""
 
-    def __init__(self, threads: int = THREADS) -> None:
+    def __init__(self, threads: int = THREADS, *, limits: TransferLimits = AS_USUAL) -> None:
+        self.limits = limits
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blob")
 
     async def run(self, transfer: Callable[[], T], cancellation: Cancellation) -> T:
@@ -59,8 +62,14 @@ class ThreadAuthorization:
     def __call__(self, rejected: str | None) -> str | None:
         """Return the value, from a thread; another one than `rejected` if there is one."""
         if rejected is not None or time.monotonic() - self._fetched_at > AUTHORIZATION_FRESH_S:
-            asked = self._authorizer.authorize(self._scopes, rejected=rejected)
-            self._value = asyncio.run_coroutine_threadsafe(asked, self._loop).result(AUTHORIZATION_TIMEOUT_S)
+            asked = asyncio.run_coroutine_threadsafe(
+                self._authorizer.authorize(self._scopes, rejected=rejected), self._loop
+            )
+            try:
+                self._value = asked.result(AUTHORIZATION_TIMEOUT_S)
+            except TimeoutError as exc:
+                asked.cancel()
+                raise RegistryTimeout("no authorization could be had in time") from exc
             self._fetched_at = time.monotonic()
         return self._value
 

@@ -43,13 +43,16 @@ class BlobClaims(Protocol):
 
 
 class Uploads(Protocol):
-    """Keeps the open sessions of large blobs, so that another worker can go on after a crash."""
+    """Keeps the open sessions of large blobs, so that another worker can go on after a crash.
+
+    All of it may be lost: then a blob starts anew. None of its methods raises for want of its storage.
+    """
 
     async def load(self, registry: str, repository: str, digest: str) -> tuple[str, int] | None:
-        """Return the session's URL and the bytes it holds."""
+        """Return the session's URL and the bytes that it held."""
 
     async def save(self, registry: str, repository: str, digest: str, url: str, offset: int) -> None:
-        """Keep the session; a later offset replaces an earlier one."""
+        """Keep the session in place of an earlier one."""
 
     async def drop(self, registry: str, repository: str, digest: str) -> None:
-        """Forget the session: it is closed."""
+        """Forget the session: it is closed, or lost."""

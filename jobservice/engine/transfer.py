@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -11,17 +12,22 @@ from typing import Final
 from jobservice.engine.cancellation import Cancellation
 from jobservice.engine.endpoint import Endpoint
 from jobservice.engine.errors import SourceFailed
+from jobservice.engine.limits import TransferLimits
 from jobservice.engine.mover import Mover, ThreadAuthorization
-from jobservice.engine.source import BlobReader
-from jobservice.engine.upload import BlobUpload, UploadState, Verifier
+from jobservice.engine.ports import Uploads
+from jobservice.engine.ranges import AdaptiveReader
+from jobservice.engine.sending import Sender
+from jobservice.engine.source import BlobSource
+from jobservice.engine.upload import BlobUpload, UploadState
+from jobservice.engine.verifier import Verifier
 from jobservice.transfer import Progress
 from oci_client.auth import pull_scope, push_scope
-from oci_client.errors import OciError, RegistryError
+from oci_client.errors import OciError, RegistryError, Unreachable
 from oci_client.gate import Action, Outcome
 from oci_client.manifest import Descriptor
 
-CHUNKED_ABOVE_BYTES: Final = 128 * 1024 * 1024  # what is lost when a smaller blob starts anew is soon caught up
-CHUNK_BYTES: Final = 64 * 1024 * 1024  # a request more for each costs nothing; that much is sent again after a cut
+SAVE_TIMEOUT_S: Final = 10.0  # a session that is not saved in time costs bytes after a crash, not the transfer
+_FINE: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,43 +54,84 @@ class CopiedBytes:
             self._most = end
 
 
-async def move_blob(mover: Mover, route: Route, blob: Descriptor, state: UploadState, copied: CopiedBytes) -> None:
+async def move_blob(
+    mover: Mover,
+    route: Route,
+    blob: Descriptor,
+    state: UploadState,
+    *,
+    uploads: Uploads,
+    moved: Callable[[int], None],
+) -> None:
     """Send a blob into an open session and close it. Raises OciError, or SourceFailed when the source is at fault."""
     cancellation = Cancellation()
-    source, destination = route.source, route.destination
-    reading = ThreadAuthorization(source.authorizer, frozenset({pull_scope(route.source_repository)}))
-    writing = ThreadAuthorization(destination.authorizer, frozenset({push_scope(route.destination_repository)}))
     async with _turn(route, blob):
-        await reading.prepare()
+        source = await _source(route, blob, cancellation)
+        writing = ThreadAuthorization(
+            route.destination.authorizer, frozenset({push_scope(route.destination_repository)})
+        )
         await writing.prepare()
-        reader = BlobReader(
-            connections=source.connections,
-            url=source.blob_url(route.source_repository, blob.digest),
-            size=blob.size,
-            authorize=reading,
-            cancellation=cancellation,
-        )
         upload = BlobUpload(
-            connections=destination.connections,
-            home=destination.origin,
-            reader=reader,
-            verifier=Verifier(digest=blob.digest, size=blob.size, prefix_unseen=state.offset > 0),
+            sender=Sender(
+                connections=route.destination.connections,
+                home=route.destination.origin,
+                reader=AdaptiveReader(source, mover.limits),
+                verifier=Verifier(digest=blob.digest, size=blob.size, prefix_unseen=state.is_resumed),
+                authorize=writing,
+                cancellation=cancellation,
+                moved=moved,
+            ),
             state=state,
-            authorize=writing,
-            cancellation=cancellation,
-            moved=copied,
+            chunks=route.destination.chunks,
+            checkpoint=_saving(uploads, route, blob),
         )
-        await mover.run(lambda: _move(reader, upload), cancellation)
+        in_chunks = state.is_resumed or travels_in_chunks(route, blob, mover.limits, state.min_chunk)
+        await mover.run(lambda: _move(upload, mover.limits.chunk if in_chunks else None), cancellation)
 
 
-def _move(reader: BlobReader, upload: BlobUpload) -> None:
+async def _source(route: Route, blob: Descriptor, cancellation: Cancellation) -> BlobSource:
+    reading = ThreadAuthorization(route.source.authorizer, frozenset({pull_scope(route.source_repository)}))
     try:
-        if upload.verifier.size > CHUNKED_ABOVE_BYTES:
-            upload.put_chunks(CHUNK_BYTES)
-        else:
+        await reading.prepare()
+    except OciError as error:
+        raise SourceFailed(error) from error
+    return BlobSource(
+        connections=route.source.connections,
+        url=route.source.blob_url(route.source_repository, blob.digest),
+        size=blob.size,
+        authorize=reading,
+        cancellation=cancellation,
+    )
+
+
+def _saving(uploads: Uploads, route: Route, blob: Descriptor) -> Callable[[UploadState], None]:
+    """Return a function for threads that keeps an upload's state."""
+    loop = asyncio.get_running_loop()
+
+    def save(state: UploadState) -> None:
+        kept = uploads.save(route.destination.uid, route.destination_repository, blob.digest, state.url, state.offset)
+        saving = asyncio.run_coroutine_threadsafe(kept, loop)
+        try:
+            saving.result(SAVE_TIMEOUT_S)
+        except TimeoutError:
+            saving.cancel()
+
+    return save
+
+
+def travels_in_chunks(route: Route, blob: Descriptor, limits: TransferLimits, least: int = 0) -> bool:
+    """Tell whether the blob is so large, and the destination such, that it goes in chunks."""
+    return blob.size > limits.chunked_above and route.destination.chunks.size(limits.chunk, least) is not None
+
+
+def _move(upload: BlobUpload, chunk_bytes: int | None) -> None:
+    try:
+        if chunk_bytes is None:
             upload.put_whole()
+        else:
+            upload.put_chunks(chunk_bytes)
     finally:
-        reader.close()
+        upload.sender.reader.close()
 
 
 @asynccontextmanager
@@ -110,9 +157,10 @@ async def _turn(route: Route, blob: Descriptor) -> AsyncIterator[None]:
 def _outcome(error: OciError | None, started: float) -> Outcome:
     elapsed_s = time.monotonic() - started
     match error:
-        case None:
-            return Outcome(status=200, elapsed_s=elapsed_s)
         case RegistryError():
             return Outcome(status=error.status, elapsed_s=elapsed_s, retry_after=error.retry_after)
-        case _:
+        case Unreachable():
             return Outcome(status=None, elapsed_s=elapsed_s)
+        case _:
+            # What is wrong with the bytes, or with the rights, says nothing of the load.
+            return Outcome(status=_FINE, elapsed_s=elapsed_s)

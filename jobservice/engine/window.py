@@ -22,6 +22,7 @@ FIRST_REQUESTS: Final = 8  # at once, before anything is known of the registry
 MAX_REQUESTS: Final = 64  # small ones at once; a registry 40 ms away then answers some 1,500 a second
 MAX_BLOBS: Final = 16  # at once each way; more streams only share the same line
 MIN_REQUESTS: Final = 1
+SAME_HOLD_S: Final = 0.5  # answers of one moment differ by less
 
 _BLOB_ACTIONS: Final = frozenset({Action.GET_BLOB, Action.PUT_BLOB})
 _TOO_MANY: Final = 429
@@ -118,13 +119,16 @@ class RegistryGate:
         elif outcome.status < _TOO_MANY:
             window.widen()
         pause = _pause_s(outcome)
-        if pause:
-            self.hold(pause)
-            self._on_hold(pause)
+        # Many requests at once are told the same.
+        if pause and self.hold(pause):
+            self._on_hold(min(pause, MAX_RETRY_AFTER_S))
 
-    def hold(self, seconds: float) -> None:
-        """Send nothing to the registry for so long; a longer hold stays."""
-        self._held_until = max(self._held_until, self._clock() + min(seconds, MAX_RETRY_AFTER_S))
+    def hold(self, seconds: float) -> bool:
+        """Send nothing to the registry for so long; a longer hold stays. Tells whether this one is news."""
+        until = self._clock() + min(seconds, MAX_RETRY_AFTER_S)
+        is_news = until > self._held_until + SAME_HOLD_S
+        self._held_until = max(self._held_until, until)
+        return is_news
 
     def window_size(self, action: Action) -> float:
         """Return how many such requests are let through at once."""
