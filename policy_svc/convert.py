@@ -1,23 +1,25 @@
 """Between protobuf and the values of policies."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from policy_svc.domain.policy import Destination, Policy, PolicySpec
+from policy_svc.domain.policy import Destination, Policy, PolicySpec, TransferOptions
 from replication.filters import Action, Dimension, FilterRule
 from service_kit.errors import FieldViolation, InvalidPageToken, InvalidRequest
 from service_kit.interceptors import check
 from service_kit.masks import check_mask
 from service_kit.paging import PageToken
 from transship.policy.v1 import policy_pb2 as pb
+from transship.type.v1 import transfer_pb2
 from transship.type.v1.filter_pb2 import Filter
 
 MAX_PAGE_BYTES: Final = 3 * 1024 * 1024  # clients refuse messages over 4 MiB; one policy has at most about 1 MiB
 
 MUTABLE: Final = frozenset(
-    {"description", "source_registry", "destinations", "filters", "override", "disabled", "trigger"}
+    {"description", "source_registry", "destinations", "filters", "override", "disabled", "trigger", "options"}
 )
 
 _DIMENSIONS: Final = {Dimension.NAME: Filter.DIMENSION_NAME, Dimension.TAG: Filter.DIMENSION_TAG}
@@ -81,6 +83,7 @@ def spec_from_pb(policy: pb.Policy) -> PolicySpec:
         filters=tuple(_rule_from_pb(each) for each in policy.filters),
         override=policy.override,
         disabled=policy.disabled,
+        options=_options_from_pb(policy.options),
     )
 
 
@@ -100,6 +103,7 @@ def spec_to_pb(spec: PolicySpec, *, name: str = "") -> pb.Policy:
         override=spec.override,
         disabled=spec.disabled,
         trigger=pb.Trigger(manual=pb.ManualTrigger()),
+        options=transfer_pb2.TransferOptions(**asdict(spec.options)),
     )
 
 
@@ -156,6 +160,16 @@ def _rule_from_pb(rule: Filter) -> FilterRule:
     action = Action.EXCLUDE if rule.action == Filter.ACTION_EXCLUDE else Action.INCLUDE
     dimension = Dimension.TAG if rule.dimension == Filter.DIMENSION_TAG else Dimension.NAME
     return FilterRule(dimension=dimension, action=action, glob=rule.glob)
+
+
+def _options_from_pb(options: transfer_pb2.TransferOptions) -> TransferOptions:
+    return TransferOptions(
+        platforms=tuple(options.platforms),
+        referrers=options.referrers,
+        referrer_types=tuple(options.referrer_types),
+        foreign_layers=options.foreign_layers,
+        max_bytes_per_second=options.max_bytes_per_second,
+    )
 
 
 def _timestamp(moment: datetime) -> Timestamp:

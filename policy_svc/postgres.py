@@ -8,7 +8,7 @@ from psycopg.rows import kwargs_row
 from psycopg.types.json import Jsonb
 
 from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
-from policy_svc.domain.policy import Destination, Policy, PolicySpec
+from policy_svc.domain.policy import Destination, Policy, PolicySpec, TransferOptions
 from replication.filters import Action, Dimension, FilterRule
 from service_kit.database import Pool, unique_violation
 
@@ -16,29 +16,29 @@ _ID_TAKEN: Final = "policies_id_key"
 
 _INSERT: Final = """
 INSERT INTO policies (uid, id, description, source_registry, destinations, filters, registries,
-                      override, disabled, revision, create_time, update_time)
+                      override, disabled, options, revision, create_time, update_time)
 VALUES (%(uid)s, %(id)s, %(description)s, %(source_registry)s, %(destinations)s, %(filters)s, %(registries)s,
-        %(override)s, %(disabled)s, %(revision)s, %(create_time)s, %(update_time)s)
+        %(override)s, %(disabled)s, %(options)s, %(revision)s, %(create_time)s, %(update_time)s)
 """
 
 # An id may look like the uid of another policy; the uid is the older right.
 _GET: Final = """
 SELECT uid, id, description, source_registry, destinations, filters, override, disabled,
-       revision, create_time, update_time
+       options, revision, create_time, update_time
   FROM policies WHERE uid = %(key)s OR id = %(key)s
  ORDER BY uid = %(key)s DESC LIMIT 1
 """
 
 _PAGE: Final = """
 SELECT uid, id, description, source_registry, destinations, filters, override, disabled,
-       revision, create_time, update_time
+       options, revision, create_time, update_time
   FROM policies WHERE id > %(after)s
  ORDER BY id LIMIT %(limit)s
 """
 
 _PAGE_OF_REGISTRY: Final = """
 SELECT uid, id, description, source_registry, destinations, filters, override, disabled,
-       revision, create_time, update_time
+       options, revision, create_time, update_time
   FROM policies WHERE id > %(after)s AND registries @> ARRAY[%(registry)s]
  ORDER BY id LIMIT %(limit)s
 """
@@ -47,7 +47,7 @@ _REPLACE: Final = """
 UPDATE policies
    SET description = %(description)s, source_registry = %(source_registry)s, destinations = %(destinations)s,
        filters = %(filters)s, registries = %(registries)s, override = %(override)s, disabled = %(disabled)s,
-       revision = %(revision)s, update_time = %(update_time)s
+       options = %(options)s, revision = %(revision)s, update_time = %(update_time)s
  WHERE uid = %(uid)s AND revision = %(revision)s - 1
 """
 
@@ -107,6 +107,7 @@ def _parameters(policy: Policy) -> dict[str, Any]:
         "registries": sorted(spec.registries),
         "override": spec.override,
         "disabled": spec.disabled,
+        "options": Jsonb(asdict(spec.options)),
         "revision": policy.revision,
         "create_time": policy.create_time,
         "update_time": policy.update_time,
@@ -119,6 +120,7 @@ def _to_policy(
     id: str,  # noqa: A002  (the column's name)
     destinations: list[dict[str, Any]],
     filters: list[dict[str, Any]],
+    options: dict[str, Any],
     revision: int,
     create_time: datetime,
     update_time: datetime,
@@ -127,6 +129,7 @@ def _to_policy(
     spec = PolicySpec(
         destinations=tuple(Destination(**each) for each in destinations),
         filters=tuple(_to_rule(**each) for each in filters),
+        options=_to_options(**options),
         **rest,
     )
     return Policy(id=id, uid=uid, spec=spec, revision=revision, create_time=create_time, update_time=update_time)
@@ -134,3 +137,7 @@ def _to_policy(
 
 def _to_rule(*, dimension: str, action: str, glob: str) -> FilterRule:
     return FilterRule(dimension=Dimension(dimension), action=Action(action), glob=glob)
+
+
+def _to_options(*, platforms: list[str], referrer_types: list[str], **rest: Any) -> TransferOptions:
+    return TransferOptions(platforms=tuple(platforms), referrer_types=tuple(referrer_types), **rest)

@@ -4,11 +4,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
-from policy_svc.domain.policy import Destination, Policy, PolicySpec
+from policy_svc.domain.policy import Destination, Policy, PolicySpec, TransferOptions
 from replication.filters import Action, Dimension, FilterRule
 from service_kit.errors import ServiceUnavailable
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+OPTIONS = TransferOptions(
+    platforms=("linux/amd64", "linux/arm64/v8"),
+    referrers=True,
+    referrer_types=("application/spdx+json",),
+    foreign_layers=True,
+    max_bytes_per_second=2**40,
+)
 
 
 def a_rule(glob: str, dimension: Dimension = Dimension.NAME, action: Action = Action.INCLUDE) -> FilterRule:

@@ -22,6 +22,17 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferOptions:
+    """How artifacts are copied. What is empty or 0 restricts nothing; the limit holds for all workers together."""
+
+    platforms: tuple[str, ...] = ()
+    referrers: bool = False
+    referrer_types: tuple[str, ...] = ()
+    foreign_layers: bool = False
+    max_bytes_per_second: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySpec:
     """What people say of a policy; the rest is the server's. Registries go by their resource names."""
 
@@ -31,6 +42,7 @@ class PolicySpec:
     filters: tuple[FilterRule, ...] = ()
     override: bool = False
     disabled: bool = False
+    options: TransferOptions = TransferOptions()
 
     @property
     def registries(self) -> frozenset[str]:

@@ -41,9 +41,10 @@ def check_dimensions(spec: PolicySpec, supported: frozenset[Dimension]) -> None:
 
 
 def _characters(spec: PolicySpec) -> Iterator[FieldViolation]:
-    """PostgreSQL stores no NUL, and no name or tag has one."""
+    """PostgreSQL stores no NUL, and no name, tag or type has one."""
     texts = {"policy.description": spec.description}
     texts |= {f"policy.filters[{index}].glob": rule.glob for index, rule in enumerate(spec.filters)}
+    texts |= {f"policy.options.referrer_types[{index}]": each for index, each in enumerate(spec.options.referrer_types)}
     for field, text in texts.items():
         if "\0" in text:
             yield FieldViolation(field, "must not hold the character NUL", "CHARACTER_INVALID")

@@ -13,6 +13,8 @@ CREATE TABLE policies (
     registries      text[] NOT NULL,
     override        boolean NOT NULL,
     disabled        boolean NOT NULL,
+    -- {"platforms": [...], "referrers": ..., "referrer_types": [...], "foreign_layers": ..., "max_bytes_per_second": ...}
+    options         jsonb NOT NULL,
     revision        bigint NOT NULL,
     create_time     timestamptz NOT NULL,
     update_time     timestamptz NOT NULL,
@@ -22,6 +24,7 @@ CREATE TABLE policies (
         jsonb_typeof(destinations) = 'array' AND jsonb_array_length(destinations) BETWEEN 1 AND 20
     ),
     CONSTRAINT policies_filters_check CHECK (jsonb_typeof(filters) = 'array'),
+    CONSTRAINT policies_options_check CHECK (jsonb_typeof(options) = 'object'),
     CONSTRAINT policies_registries_check CHECK (source_registry = ANY (registries)),
     CONSTRAINT policies_revision_check CHECK (revision > 0),
     CONSTRAINT policies_times_check CHECK (update_time >= create_time)

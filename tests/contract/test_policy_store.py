@@ -12,7 +12,7 @@ from policy_svc.postgres import PostgresPolicyStore
 from policy_svc.store import PolicyStore
 from replication.filters import Action, Dimension
 from service_kit.database import open_pool
-from tests.policies import NOW, MemoryPolicyStore, a_policy, a_rule, a_spec
+from tests.policies import NOW, OPTIONS, MemoryPolicyStore, a_policy, a_rule, a_spec
 from tests.postgres import Database
 
 
@@ -32,7 +32,7 @@ async def test_a_policy_comes_back_as_it_was(store: PolicyStore) -> None:
         filters=[a_rule("library/{nginx,réd\\*}"), a_rule("v1.?", Dimension.TAG, Action.EXCLUDE)],
         description="Überall",
     )
-    policy = a_policy(spec=replace(spec, override=True, disabled=True))
+    policy = a_policy(spec=replace(spec, override=True, disabled=True, options=OPTIONS))
     await store.add(policy)
 
     assert await store.get("nightly") == policy
@@ -91,7 +91,8 @@ async def test_policies_of_a_registry_are_those_that_read_or_write_it(store: Pol
 async def test_a_replacement_takes_the_place_of_the_revision_before_it(store: PolicyStore) -> None:
     policy = a_policy()
     await store.add(policy)
-    changed = policy.changed(a_spec(Destination(registry="registries/new")), NOW + timedelta(seconds=1))
+    spec = replace(a_spec(Destination(registry="registries/new")), options=OPTIONS)
+    changed = policy.changed(spec, NOW + timedelta(seconds=1))
 
     assert await store.replace(changed) is True
     assert await store.replace(changed) is False

@@ -26,12 +26,20 @@ from transship.policy.v1.policy_pb2_grpc import PolicyServiceStub, add_PolicySer
 from transship.registry.v1 import registry_pb2
 from transship.registry.v1.registry_pb2_grpc import RegistryServiceServicer, add_RegistryServiceServicer_to_server
 from transship.type.v1.filter_pb2 import Filter
+from transship.type.v1.transfer_pb2 import TransferOptions
 
 if TYPE_CHECKING:  # it is in the stubs only
     from transship.policy.v1.policy_pb2_grpc import PolicyServiceAsyncStub
 
 BACKUP_UID = "0b8f6a52-6f3a-4b0e-9a53-0a3d1c0f6a11"
 _NAMES = {"registries/hub": "hub", "registries/backup": "backup", f"registries/{BACKUP_UID}": "backup"}
+OPTIONS = TransferOptions(
+    platforms=["linux/amd64", "linux/arm64/v8"],
+    referrers=True,
+    referrer_types=["application/spdx+json"],
+    foreign_layers=True,
+    max_bytes_per_second=2**40,
+)
 
 
 class Registries(RegistryServiceServicer):
@@ -111,6 +119,7 @@ async def test_a_created_policy_is_read_by_name_and_by_uid(stub: PolicyServiceAs
         destinations=[pb.Destination(registry=f"registries/{BACKUP_UID}", namespace="mirror")],
         filters=[a_filter("library/**"), a_filter("library/x*", exclude=True)],
         override=True,
+        options=OPTIONS,
     )
 
     created = await stub.CreatePolicy(create(wanted))
@@ -119,6 +128,7 @@ async def test_a_created_policy_is_read_by_name_and_by_uid(stub: PolicyServiceAs
     assert created.destinations[0] == pb.Destination(registry="registries/backup", namespace="mirror")
     assert [each.action for each in created.filters] == [Filter.ACTION_INCLUDE, Filter.ACTION_EXCLUDE]
     assert created.trigger.WhichOneof("kind") == "manual"
+    assert created.options == OPTIONS
     assert created.create_time == created.update_time
     assert await stub.GetPolicy(pb.GetPolicyRequest(name=created.name)) == created
     assert await stub.GetPolicy(pb.GetPolicyRequest(name=f"policies/{created.uid}")) == created
@@ -163,6 +173,10 @@ async def test_an_id_is_taken_once(stub: PolicyServiceAsyncStub) -> None:
             "policy.filters[0].dimension",
         ),
         (create(a_policy(trigger=pb.Trigger())), "policy.trigger.kind"),
+        (create(a_policy(options=TransferOptions(platforms=["linux"]))), "policy.options.platforms[0]"),
+        (create(a_policy(options=TransferOptions(platforms=["linux/arm64"] * 2))), "policy.options.platforms"),
+        (create(a_policy(options=TransferOptions(referrer_types=[""]))), "policy.options.referrer_types[0]"),
+        (create(a_policy(options=TransferOptions(max_bytes_per_second=-1))), "policy.options.max_bytes_per_second"),
     ],
 )
 async def test_a_bad_policy_is_refused_with_its_field(
@@ -191,6 +205,8 @@ async def test_validate_only_fills_in_the_defaults_and_stores_nothing(stub: Poli
     assert (checked.name, checked.uid, checked.etag) == ("", "", "")
     assert checked.trigger.WhichOneof("kind") == "manual"
     assert checked.filters[0].action == Filter.ACTION_INCLUDE
+    assert checked.HasField("options")
+    assert checked.options == TransferOptions()
     assert not (await stub.ListPolicies(pb.ListPoliciesRequest())).policies
     with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
         await stub.CreatePolicy(create(a_policy(filters=[a_filter("{")]), "", validate_only=True))
@@ -221,6 +237,20 @@ async def test_lists_are_replaced_whole(stub: PolicyServiceAsyncStub) -> None:
     assert not updated.filters
 
 
+async def test_options_are_replaced_whole(stub: PolicyServiceAsyncStub) -> None:
+    await stub.CreatePolicy(create(a_policy(options=OPTIONS)))
+    limited = TransferOptions(max_bytes_per_second=1)
+
+    updated = await stub.UpdatePolicy(update(pb.Policy(name="policies/nightly", options=limited), "options"))
+    assert updated.options == limited
+
+    updated = await stub.UpdatePolicy(update(pb.Policy(name="policies/nightly", options=OPTIONS), "disabled"))
+    assert updated.options == limited
+
+    updated = await stub.UpdatePolicy(update(pb.Policy(name="policies/nightly"), "options"))
+    assert updated.options == TransferOptions()
+
+
 @pytest.mark.parametrize(
     ("change", "path", "field"),
     [
@@ -235,6 +265,7 @@ async def test_lists_are_replaced_whole(stub: PolicyServiceAsyncStub) -> None:
         (pb.Policy(destinations=[pb.Destination(registry="no")]), "destinations", "policy.destinations[0].registry"),
         (pb.Policy(filters=[a_filter("a"), a_filter("{")]), "filters", "policy.filters[1].glob"),
         (pb.Policy(trigger=pb.Trigger()), "trigger", "policy.trigger.kind"),
+        (pb.Policy(options=TransferOptions(platforms=["Linux/x"])), "options", "policy.options.platforms[0]"),
         (pb.Policy(source_registry="registries/backup"), "source_registry", "policy.destinations[0].registry"),
     ],
 )
@@ -261,7 +292,7 @@ async def test_what_else_an_update_may_get_wrong(stub: PolicyServiceAsyncStub) -
     with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
         await stub.UpdatePolicy(pb.UpdatePolicyRequest(policy=policy))
     assert refusal.fields == ["update_mask"]
-    for path in ("uid", "name", "nothing", "destinations.registry"):
+    for path in ("uid", "name", "nothing", "destinations.registry", "options.referrers"):
         with refused(Kind.INVALID_ARGUMENT, "UNKNOWN_FIELD_IN_MASK") as refusal:
             await stub.UpdatePolicy(update(policy, path))
         assert refusal.fields == ["update_mask"]

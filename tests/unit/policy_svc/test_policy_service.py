@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
-from policy_svc.domain.policy import Destination, PolicySpec
+from policy_svc.domain.policy import Destination, PolicySpec, TransferOptions
 from policy_svc.service import PolicyService
 from replication.filters import Action, Dimension
 from service_kit.clock import FakeClock
@@ -41,6 +41,11 @@ def to(registry: str = "backup", *, namespace: str | None = None, repository: st
         (a_spec(filters=[a_rule("a"), a_rule("b{c")]), "policy.filters[1].glob", "GLOB_INVALID"),
         (a_spec(filters=[a_rule("a\0")]), "policy.filters[0].glob", "CHARACTER_INVALID"),
         (a_spec(description="a\0b"), "policy.description", "CHARACTER_INVALID"),
+        (
+            replace(a_spec(), options=TransferOptions(referrer_types=("a/b", "a\0b"))),
+            "policy.options.referrer_types[1]",
+            "CHARACTER_INVALID",
+        ),
         (a_spec(to(), to()), "policy.destinations[1]", "DESTINATION_DUPLICATE"),
         (a_spec(to(namespace="a"), to("third"), to(namespace="a")), "policy.destinations[2]", "DESTINATION_DUPLICATE"),
         (a_spec(to(repository="a/b")), "policy.destinations[0].repository", "NAME_NOT_LITERAL"),
