@@ -10,7 +10,7 @@ from typing import Any
 from execution_svc.app import build
 from execution_svc.config import ExecutionConfig
 from service_kit.channel import open_channel
-from service_kit.errors import Kind, ServiceError, ServiceUnavailable
+from service_kit.errors import DOMAIN, Kind, RemoteError, ServiceError, ServiceUnavailable
 from service_kit.server import GrpcServer
 from transship.execution.v1 import execution_pb2_grpc
 from transship.job.v1 import job_pb2, job_pb2_grpc
@@ -21,18 +21,9 @@ from transship.type.v1 import artifact_pb2, transfer_pb2
 FINAL = {job_pb2.Job.STATE_SUCCEEDED, job_pb2.Job.STATE_FAILED, job_pb2.Job.STATE_STOPPED}
 
 
-class RefusedByPeer(ServiceError):
-    """What a fake answers when it was told to refuse."""
-
-    kind = Kind.NOT_FOUND
-    reason = "POLICY_NOT_FOUND"
-
-
-class NoSuchJob(ServiceError):
-    """The fake has no such job."""
-
-    kind = Kind.NOT_FOUND
-    reason = "JOB_NOT_FOUND"
+def no_such(reason: str) -> RemoteError:
+    """What a fake answers when it does not know a name. The classes are those of the services that we do not run."""
+    return RemoteError.of(Kind.NOT_FOUND, message="The fake has no such thing.", reason=reason, domain=DOMAIN)
 
 
 def a_policy(**changes: Any) -> policy_pb2.Policy:
@@ -57,7 +48,7 @@ class FakePolicies(policy_pb2_grpc.PolicyServiceServicer):
 
     async def GetPolicy(self, request: policy_pb2.GetPolicyRequest, context: object) -> policy_pb2.Policy:
         if request.name not in self.stored:
-            raise RefusedByPeer
+            raise no_such("POLICY_NOT_FOUND")
         return self.stored[request.name]
 
     async def CreatePolicy(self, request: policy_pb2.CreatePolicyRequest, context: object) -> policy_pb2.Policy:
@@ -204,7 +195,7 @@ class FakeJobs(job_pb2_grpc.JobServiceServicer):
         self, request: job_pb2.ReadJobLogRequest, context: object
     ) -> AsyncIterator[job_pb2.ReadJobLogResponse]:
         if request.name.removeprefix("jobs/") not in self.jobs:
-            raise NoSuchJob
+            raise no_such("JOB_NOT_FOUND")
         for sequence in range(request.after_sequence + 1, 4):
             entry = transfer_pb2.LogEntry(sequence=sequence, message=f"line {sequence}")
             yield job_pb2.ReadJobLogResponse(entries=[entry])
