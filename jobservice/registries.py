@@ -18,7 +18,7 @@ from oci_client.singleflight import SingleFlight
 LOOKED_UP_TTL_S: Final = 5.0  # how long a changed registry may go unnoticed by jobs that begin
 IDLE_TTL_S: Final = 300.0  # an endpoint that no job has used for so long is closed
 
-_Identity = tuple[str, str, bool, str]
+_Identity = tuple[str, str, bool, str, int]
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Registries:
     async def use(self, registry: str, repository: str, *actions: Action) -> AsyncIterator[Endpoint]:
         """Give the endpoint of `registry`, for these actions on a repository. Raises the ServiceErrors of IssueAccess.
 
-        A registry whose URL or certificate has changed gets a new endpoint; jobs under way keep the old one.
+        A registry whose URL, certificate or limit has changed gets a new endpoint; jobs under way keep the old one.
         """
         opened = self._open(registry, await self._look_up(registry))
         opened.authorizer.widen(repository, actions)
@@ -76,7 +76,9 @@ class Registries:
         return access
 
     def _open(self, registry: str, access: Access) -> _Opened:
-        identity = (access.registry_uid, access.url, access.insecure, access.ca_certificate)
+        limit = access.max_bytes_per_second
+        limit = access.max_bytes_per_second
+        identity = (access.registry_uid, access.url, access.insecure, access.ca_certificate, limit)
         if identity not in self._opened:
             authorizer = AccessAuthorizer(registry, self._access)
             tls = TlsOptions(insecure=access.insecure, ca_certificate=access.ca_certificate or None)
@@ -86,6 +88,7 @@ class Registries:
                 tls=tls,
                 authorizer=authorizer,
                 on_hold=partial(self._on_hold, access.registry_uid),
+                max_bytes_per_second=limit,
             )
             self._opened[identity] = _Opened(endpoint, authorizer)
         return self._opened[identity]

@@ -13,9 +13,10 @@ from jobservice.engine.graph import GraphCopier
 from jobservice.engine.limits import TransferLimits
 from jobservice.engine.mover import Mover
 from jobservice.engine.novelty import Novelty
-from jobservice.engine.references import ReferenceCopier
+from jobservice.engine.references import AS_THEY_ARE, ReferenceCopier
+from jobservice.engine.throttle import Throttle
 from jobservice.engine.transfer import Route
-from jobservice.transfer import ArtifactReference, Failure, Progress, ReferenceResult
+from jobservice.transfer import ArtifactReference, Failure, Progress, ReferenceResult, TransferOptions
 from oci_client.auth import Authorizer, Credential
 from oci_client.challenge_authorizer import ChallengeAuthorizer
 from oci_client.http import HttpClient, TlsOptions
@@ -166,14 +167,23 @@ class Worker:
         for client in self._clients:
             await client.aclose()
 
-    def job(self, repository: str = "library/app", to: str = "", *, override: bool = True) -> "EngineJob":
+    def job(
+        self,
+        repository: str = "library/app",
+        to: str = "",
+        *,
+        override: bool = True,
+        options: TransferOptions = AS_THEY_ARE,
+        throttles: tuple[Throttle, ...] = (),
+    ) -> "EngineJob":
         route = Route(
             source=self.source,
             source_repository=repository,
             destination=self.destination,
             destination_repository=to or repository,
+            throttles=throttles,
         )
-        return EngineJob(self, route, override=override)
+        return EngineJob(self, route, override=override, options=options)
 
     async def copy(self, *tags: str, repository: str = "library/app", to: str = "") -> list[ReferenceResult]:
         return await self.job(repository, to).copy(*tags)
@@ -182,7 +192,7 @@ class Worker:
 class EngineJob:
     """One job, as the handler of replication jobs builds it."""
 
-    def __init__(self, worker: Worker, route: Route, *, override: bool) -> None:
+    def __init__(self, worker: Worker, route: Route, *, override: bool, options: TransferOptions) -> None:
         self.progress = Progress()
         self.log = ListLog()
         novelty = Novelty(route.destination, route.destination_repository)
@@ -196,9 +206,12 @@ class EngineJob:
             progress=self.progress,
             log=self.log,
             novelty=novelty,
+            foreign_layers=options.foreign_layers,
         )
         graph = GraphCopier(route, blobs, log=self.log, novelty=novelty)
-        self._copier = ReferenceCopier(route, graph, override=override, progress=self.progress, log=self.log)
+        self._copier = ReferenceCopier(
+            route, graph, override=override, options=options, progress=self.progress, log=self.log
+        )
 
     async def copy(self, *tags: str | ArtifactReference) -> list[ReferenceResult]:
         """Copy tags, or whatever is given as references."""

@@ -1,0 +1,141 @@
+"""Several ranges of one blob at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from jobservice.engine.cancellation import Cancellation, TransferCancelled
+from jobservice.engine.connections import Connections
+from jobservice.engine.limits import TransferLimits
+from jobservice.engine.ranges import AdaptiveReader, RangeReader
+from jobservice.engine.source import BlobSource, RangesIgnored, Reader
+from oci_client.errors import TruncatedBody
+from oci_client.http import TlsOptions, make_ssl_context
+from oci_client.testing import Action, FakeRegistry, Match, SyntheticBlob, an_image, effects, serve_in_thread
+from oci_client.testing.messages import Handler, Reply, Request
+
+KIB = 1024
+BLOB = SyntheticBlob(300 * KIB + 7, seed=3)
+CONTENT = b"".join(BLOB.pieces())
+LIMITS = TransferLimits(parallel_above=1, probe=50 * KIB, part=20 * KIB, parallel_reads=4)
+GET = Match(action=Action.BLOB)
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with serve_in_thread(FakeRegistry()) as registry:
+        registry.push("library/app", an_image([BLOB]), "1")
+        yield registry
+
+
+@contextmanager
+def blob_of(registry: FakeRegistry) -> Iterator[BlobSource]:
+    connections = Connections(make_ssl_context(TlsOptions()), stall_timeout_s=5)
+    yield BlobSource(
+        connections=connections,
+        url=f"{registry.url}/v2/library/app/blobs/{BLOB.digest}",
+        size=BLOB.size,
+        authorize=lambda _: None,
+        cancellation=Cancellation(),
+    )
+    connections.close()
+
+
+def read(reader: Reader, buffer_bytes: int = 7 * KIB) -> bytes:
+    """Read to the end and close."""
+    found, buffer = bytearray(), memoryview(bytearray(buffer_bytes))
+    start = reader.offset
+    while start + len(found) < BLOB.size:
+        found += buffer[: reader.readinto(buffer)]
+    reader.close()
+    return bytes(found)
+
+
+@pytest.mark.parametrize("start", [0, 1, 20 * KIB, BLOB.size - 1])
+def test_the_bytes_come_in_order(registry: FakeRegistry, start: int) -> None:
+    with blob_of(registry) as blob:
+        assert read(RangeReader(blob, LIMITS, start)) == CONTENT[start:]
+    assert registry.log.bytes_out == BLOB.size - start
+
+
+def test_no_more_is_read_ahead_than_there_are_buffers(registry: FakeRegistry) -> None:
+    with blob_of(registry) as blob:
+        reader = RangeReader(blob, LIMITS, 0)
+        reader.readinto(memoryview(bytearray(1)))
+        reader._threads.shutdown(wait=True)
+        reader.close()
+    assert registry.log.bytes_out <= 4 * 20 * KIB
+
+
+def test_a_seek_begins_anew(registry: FakeRegistry) -> None:
+    with blob_of(registry) as blob:
+        reader = RangeReader(blob, LIMITS, 0)
+        reader.readinto(memoryview(bytearray(100)))
+        reader.seek(50)
+        assert read(reader) == CONTENT[50:]
+
+
+def test_broken_parts_are_read_on(registry: FakeRegistry) -> None:
+    registry.misbehave(effects.cut_download(5 * KIB), match=GET, times=6)
+    with blob_of(registry) as blob:
+        assert read(RangeReader(blob, LIMITS, 0)) == CONTENT
+
+
+def test_an_error_comes_where_its_bytes_would(registry: FakeRegistry) -> None:
+    registry.misbehave(effects.truncate(0), match=GET, skip=2)
+    with blob_of(registry) as blob:
+        reader = RangeReader(replace(blob, cancellation=Impatient()), LIMITS, 0)
+        with pytest.raises(TruncatedBody):
+            read(reader)
+        reader.close()
+
+
+class Impatient(Cancellation):
+    """Does not wait between attempts."""
+
+    def sleep(self, seconds: float) -> None:
+        self.check()
+
+    def part(self) -> Cancellation:
+        return Impatient()
+
+
+def test_a_cancelled_transfer_ends_its_ranges(registry: FakeRegistry) -> None:
+    registry.misbehave(effects.Stall(), match=GET)
+    with blob_of(registry) as blob:
+        reader = RangeReader(blob, LIMITS, 0)
+        reader._ask()
+        blob.cancellation.cancel()
+        with pytest.raises(TransferCancelled):
+            reader.readinto(memoryview(bytearray(1)))
+        reader.close()
+
+
+def test_a_slow_source_is_read_by_ranges(registry: FakeRegistry) -> None:
+    with blob_of(registry) as blob:
+        # All of the time passes inside of the reader.
+        times = iter([0.0, 0.0] + [9.0] * 1000)
+        assert read(AdaptiveReader(blob, LIMITS, clock=lambda: next(times)), KIB * 50) == CONTENT
+    assert registry.log.count(action=Action.BLOB) > 10
+
+
+def test_a_fast_source_is_read_in_one_stream(registry: FakeRegistry) -> None:
+    with blob_of(registry) as blob:
+        # Reading takes no time at all, the rest does.
+        ticks = iter([0.0, 1.0, 1.0, 2.0] + [3.0] * 1000)
+        assert read(AdaptiveReader(blob, LIMITS, clock=lambda: next(ticks)), KIB * 50) == CONTENT
+    assert registry.log.count(action=Action.BLOB) == 1
+
+
+def test_a_source_without_ranges_is_read_in_one_stream(registry: FakeRegistry) -> None:
+    async def ignore(request: Request, handler: Handler) -> Reply:
+        return await handler(replace(request, headers={}))
+
+    registry.misbehave(ignore, match=GET)
+    with blob_of(registry) as blob:
+        with pytest.raises(RangesIgnored):
+            read(RangeReader(blob, LIMITS, 0))
+        times = iter([0.0, 0.0] + [9.0] * 1000)
+        assert read(AdaptiveReader(blob, LIMITS, clock=lambda: next(times)), KIB * 50) == CONTENT

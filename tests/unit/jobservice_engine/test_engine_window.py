@@ -1,0 +1,155 @@
+"""How many requests a registry gets at once, and when it gets none."""
+
+import asyncio
+
+import pytest
+
+from jobservice.engine.window import FIRST_REQUESTS, MAX_REQUESTS, MIN_REQUESTS, RegistryGate, Window
+from oci_client.gate import Action, Outcome
+from oci_client.headers import RateLimit
+
+HEAD = Action.HEAD_MANIFEST
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def answered(status: int | None, *, elapsed_s: float = 0.1, retry_after: float | None = None) -> Outcome:
+    return Outcome(status=status, elapsed_s=elapsed_s, retry_after=retry_after)
+
+
+@pytest.fixture
+async def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def gate(clock: Clock) -> RegistryGate:
+    return RegistryGate(clock=clock)
+
+
+async def test_the_window_doubles_with_each_round_at_first(gate: RegistryGate) -> None:
+    for _ in range(FIRST_REQUESTS):
+        gate.observe(HEAD, answered(200))
+    assert gate.window_size(HEAD) == 2 * FIRST_REQUESTS
+
+
+async def test_the_window_has_an_end(gate: RegistryGate) -> None:
+    for _ in range(1000):
+        gate.observe(HEAD, answered(200))
+    assert gate.window_size(HEAD) == MAX_REQUESTS
+
+
+@pytest.mark.parametrize("status", [429, 503, None])
+async def test_it_is_halved_once_for_all_that_was_under_way(
+    gate: RegistryGate, clock: Clock, status: int | None
+) -> None:
+    for _ in range(5):
+        gate.observe(HEAD, answered(status, elapsed_s=0.1))
+        clock.now += 0.01
+    assert gate.window_size(HEAD) == FIRST_REQUESTS / 2
+
+    clock.now += 1
+    gate.observe(HEAD, answered(status, elapsed_s=0.1))
+    assert gate.window_size(HEAD) == FIRST_REQUESTS / 4
+
+
+async def test_after_that_it_grows_by_one_a_round(gate: RegistryGate) -> None:
+    gate.observe(HEAD, answered(429))
+    for _ in range(FIRST_REQUESTS // 2):
+        gate.observe(HEAD, answered(200))
+    assert 4.8 < gate.window_size(HEAD) <= 5
+
+
+async def test_it_never_closes(gate: RegistryGate, clock: Clock) -> None:
+    for _ in range(20):
+        clock.now += 1
+        gate.observe(HEAD, answered(429))
+    assert gate.window_size(HEAD) == MIN_REQUESTS
+
+
+@pytest.mark.parametrize("status", [401, 404, 400])
+async def test_other_refusals_say_nothing_of_the_load(gate: RegistryGate, status: int) -> None:
+    gate.observe(HEAD, answered(status))
+    assert gate.window_size(HEAD) == FIRST_REQUESTS + 1
+
+
+async def test_other_kinds_of_requests_have_their_own_window(gate: RegistryGate) -> None:
+    gate.observe(HEAD, answered(429))
+    assert gate.window_size(Action.PUT_MANIFEST) == FIRST_REQUESTS
+
+
+async def test_small_requests_go_first_and_no_more_than_fit() -> None:
+    window, order = Window(1), []
+    window.size = 1.0
+
+    async def request(name: str, priority: int) -> None:
+        async with window.slot(priority):
+            order.append(name)
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        for name, priority in (("first", 9), ("large", 9), ("small", 1), ("small too", 1)):
+            group.create_task(request(name, priority))
+    assert order == ["first", "small", "small too", "large"]
+
+
+@pytest.mark.parametrize("given", [False, True])
+async def test_a_waiter_that_is_cancelled_takes_no_place(given: bool) -> None:
+    window = Window(1)
+    window.size = 1.0
+    leave = asyncio.Event()
+
+    async def hold() -> None:
+        async with window.slot():
+            await leave.wait()
+
+    holder, waiter = asyncio.create_task(hold()), asyncio.create_task(hold())
+    await asyncio.sleep(0)
+    if given:
+        leave.set()
+        await holder
+    waiter.cancel()
+    await asyncio.gather(waiter, return_exceptions=True)
+    leave.set()
+    await holder
+
+    async with asyncio.timeout(1), window.slot():
+        pass
+
+
+async def test_a_hold_is_told_once_and_a_longer_one_again(clock: Clock) -> None:
+    told: list[float] = []
+    gate = RegistryGate(on_hold=told.append, clock=clock)
+    for seconds in (10.0, 10.0, 9.0, 30.0):
+        gate.observe(HEAD, answered(429, retry_after=seconds))
+    assert told == [10.0, 30.0]
+
+
+async def test_a_used_up_quota_holds_until_one_more_request_fits(clock: Clock) -> None:
+    told: list[float] = []
+    gate = RegistryGate(on_hold=told.append, clock=clock)
+    limit = RateLimit(limit=100, remaining=0, window_s=1000)
+    gate.observe(HEAD, Outcome(status=200, elapsed_s=0.1, rate_limit=limit))
+    assert told == [10.0]
+
+
+async def test_a_hold_keeps_every_request_back(clock: Clock) -> None:
+    gate = RegistryGate(clock=clock)
+    gate.hold(0.05)
+
+    async def request(action: Action) -> None:
+        async with gate.slot(action):
+            pass
+
+    tasks = [asyncio.create_task(request(action)) for action in (HEAD, Action.MOUNT, Action.GET_BLOB)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in tasks)
+    clock.now += 1
+    async with asyncio.timeout(1):
+        await asyncio.gather(*tasks)
