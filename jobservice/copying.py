@@ -9,6 +9,7 @@ from functools import partial
 
 from jobservice.access import IssuesAccess
 from jobservice.engine.mover import Mover
+from jobservice.postgres.bandwidth import PostgresBandwidth
 from jobservice.postgres.blob_claims import PostgresBlobClaims
 from jobservice.postgres.blob_locations import PostgresBlobLocations
 from jobservice.postgres.holds import PostgresHolds
@@ -22,7 +23,7 @@ from service_kit.database import Pool
 def open_replication(access: IssuesAccess, pool: Pool, stack: AsyncExitStack) -> ReplicateHandler:
     """Return the handler of replication jobs; the stack closes what it opens."""
     locations, claims = PostgresBlobLocations(pool), PostgresBlobClaims(pool)
-    uploads, holds = PostgresUploads(pool), PostgresHolds(pool)
+    uploads, holds, bandwidth = PostgresUploads(pool), PostgresHolds(pool), PostgresBandwidth(pool)
     registries, mover = Registries(access, on_hold=holds.announce), Mover()
     stack.callback(mover.close)
     stack.push_async_callback(registries.close)
@@ -30,10 +31,13 @@ def open_replication(access: IssuesAccess, pool: Pool, stack: AsyncExitStack) ->
         "blob locations": locations.run,
         "blob claims": claims.run,
         "uploads": uploads.run,
+        "bandwidth": bandwidth.run,
         "holds": partial(holds.run, registries.hold),
     }
     for name, run in loops.items():
         task = asyncio.create_task(supervise(name, run))
         stack.callback(task.cancel)
     stack.push_async_callback(locations.flush)
-    return ReplicateHandler(registries, mover=mover, locations=locations, claims=claims, uploads=uploads)
+    return ReplicateHandler(
+        registries, mover=mover, locations=locations, claims=claims, uploads=uploads, bandwidth=bandwidth
+    )

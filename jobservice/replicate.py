@@ -7,11 +7,13 @@ from contextlib import AsyncExitStack
 
 from jobservice.access import passing
 from jobservice.engine.blobs import BlobCopier
+from jobservice.engine.endpoint import Endpoint
 from jobservice.engine.graph import GraphCopier
 from jobservice.engine.mover import Mover
 from jobservice.engine.novelty import Novelty
 from jobservice.engine.ports import BlobClaims, BlobLocations, Uploads
 from jobservice.engine.references import ReferenceCopier
+from jobservice.engine.throttle import Bandwidth, Throttle
 from jobservice.engine.transfer import Route
 from jobservice.handlers import JobContext
 from jobservice.registries import Registries
@@ -30,12 +32,14 @@ class ReplicateHandler:
         locations: BlobLocations,
         claims: BlobClaims,
         uploads: Uploads,
+        bandwidth: Bandwidth,
     ) -> None:
         self._registries = registries
         self._mover = mover
         self._locations = locations
         self._claims = claims
         self._uploads = uploads
+        self._bandwidth = bandwidth
 
     async def run(self, context: JobContext) -> Sequence[ReferenceResult]:
         """Copy, and tell for each reference how it ended."""
@@ -64,8 +68,20 @@ class ReplicateHandler:
                 source_repository=work.source_repository,
                 destination=destination,
                 destination_repository=work.destination_repository,
+                throttles=self._throttles(context.fairness_group, work, source, destination),
             )
             return await self._copier(context, work, route).copy(work.references)
+
+    def _throttles(
+        self, group: str, work: ReplicateWork, source: Endpoint, destination: Endpoint
+    ) -> tuple[Throttle, ...]:
+        limits = {
+            f"{group} reads": work.options.max_bytes_per_second,
+            f"from {source.uid}": source.max_bytes_per_second,
+            f"into {destination.uid}": destination.max_bytes_per_second,
+        }
+        throttles = [self._bandwidth.throttle(name, limit) for name, limit in limits.items()]
+        return tuple(throttle for throttle in throttles if throttle is not None)
 
     def _copier(self, context: JobContext, work: ReplicateWork, route: Route) -> ReferenceCopier:
         novelty = Novelty(route.destination, route.destination_repository)
@@ -78,6 +94,7 @@ class ReplicateHandler:
             progress=context.progress,
             log=context.log,
             novelty=novelty,
+            foreign_layers=work.options.foreign_layers,
         )
         graph = GraphCopier(route, blobs, log=context.log, novelty=novelty)
         return ReferenceCopier(

@@ -59,6 +59,7 @@ class BlobCopier:
         progress: Progress,
         log: Log,
         novelty: Novelty,
+        foreign_layers: bool = False,
     ) -> None:
         self._route = route
         self._sender = BlobSender(route, mover=mover, uploads=uploads, progress=progress, log=log)
@@ -67,12 +68,13 @@ class BlobCopier:
         self._progress = progress
         self._log = log
         self._novelty = novelty
+        self._foreign_layers = foreign_layers
         self._here: set[Digest] = set()
         self._under_way: SingleFlight[Digest, None] = SingleFlight()
 
     async def bring(self, blobs: Sequence[Descriptor]) -> None:
         """Return when the destination repository has all of them. Raises CopyError."""
-        missing = [blob for blob in blobs if blob.digest not in self._here and not is_external(blob)]
+        missing = [blob for blob in blobs if blob.digest not in self._here and self._is_wanted(blob)]
         if not missing:
             return
         route = self._route
@@ -82,6 +84,10 @@ class BlobCopier:
         async with asyncio.TaskGroup() as group:
             for blob in missing:
                 group.create_task(self._bring_once(blob, known), name=f"blob {blob.digest}")
+
+    def _is_wanted(self, blob: Descriptor) -> bool:
+        """Tell whether the blob is for the repository; a manifest may name a foreign layer that is not there."""
+        return self._foreign_layers or not media_types.is_foreign_layer(blob.media_type)
 
     def doubt(self, digests: Sequence[str]) -> None:
         """Forget that the destination repository has these blobs: it says that it has not."""
@@ -230,8 +236,3 @@ class BlobCopier:
                 self._progress.bytes_mounted += blob.size
             case _How.COPIED:
                 self._progress.blobs_copied += 1
-
-
-def is_external(blob: Descriptor) -> bool:
-    """Tell whether a layer lives outside of registries, as those of Windows do; a manifest may name it all the same."""
-    return media_types.is_foreign_layer(blob.media_type)

@@ -36,6 +36,8 @@ class Endpoint:
     authorizer: Authorizer
     connections: Connections
     http: HttpClient
+    # Bytes a second that all workers together may read from it, and write to it; 0 for no limit.
+    max_bytes_per_second: int = 0
     flights: Flights = field(default_factory=Flights)
     chunks: ChunkSizes = field(default_factory=ChunkSizes)
 
@@ -48,6 +50,7 @@ class Endpoint:
         tls: TlsOptions,
         authorizer: Authorizer,
         on_hold: Callable[[float], None] = lambda _: None,
+        max_bytes_per_second: int = 0,
         stall_timeout_s: float = STALL_TIMEOUT_S,
     ) -> Endpoint:
         """Return the endpoint of a registry; nothing is sent yet. `close` it.
@@ -64,6 +67,7 @@ class Endpoint:
             authorizer=authorizer,
             connections=Connections(make_ssl_context(tls), stall_timeout_s=stall_timeout_s),
             http=http,
+            max_bytes_per_second=max_bytes_per_second,
         )
 
     @property

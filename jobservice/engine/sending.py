@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +11,7 @@ from jobservice.engine.connections import Connections, is_readable
 from jobservice.engine.errors import SourceFailed
 from jobservice.engine.exchange import Exchange, Origin, mapped_errors, redirected
 from jobservice.engine.source import Authorize, Reader
+from jobservice.engine.throttle import Throttle
 from jobservice.engine.verifier import Verifier
 from oci_client.answers import without_query
 from oci_client.errors import OciError, UnexpectedAnswer
@@ -34,8 +35,9 @@ class Sender:
     verifier: Verifier
     authorize: Authorize
     cancellation: Cancellation
-    # Told how far the blob has come as it is written; may sleep to keep a limit.
+    # Told how far the blob has come as it is written.
     moved: Callable[[int], None]
+    throttles: Sequence[Throttle] = ()
     _buffer: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,6 +110,8 @@ class Sender:
                 return
             sent += len(piece)
             self.moved(offset + len(piece))
+            for throttle in self.throttles:
+                self.cancellation.sleep(throttle.take(len(piece)))
 
     def _next_piece(self, buffer: memoryview) -> memoryview:
         offset = self.reader.offset

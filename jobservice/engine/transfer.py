@@ -18,6 +18,7 @@ from jobservice.engine.ports import Uploads
 from jobservice.engine.ranges import AdaptiveReader
 from jobservice.engine.sending import Sender
 from jobservice.engine.source import BlobSource
+from jobservice.engine.throttle import Throttle
 from jobservice.engine.upload import BlobUpload, UploadState
 from jobservice.engine.verifier import Verifier
 from jobservice.transfer import Progress
@@ -25,6 +26,7 @@ from oci_client.auth import pull_scope, push_scope
 from oci_client.errors import OciError, RegistryError, Unreachable
 from oci_client.gate import Action, Outcome
 from oci_client.manifest import Descriptor
+from oci_client.media_types import is_foreign_layer
 
 SAVE_TIMEOUT_S: Final = 10.0  # a session that is not saved in time costs bytes after a crash, not the transfer
 _FINE: Final = 200
@@ -38,6 +40,8 @@ class Route:
     source_repository: str
     destination: Endpoint
     destination_repository: str
+    # Limits on bytes a second that hold for all that goes this way.
+    throttles: tuple[Throttle, ...] = ()
 
 
 class CopiedBytes:
@@ -80,6 +84,7 @@ async def move_blob(
                 authorize=writing,
                 cancellation=cancellation,
                 moved=moved,
+                throttles=route.throttles,
             ),
             state=state,
             chunks=route.destination.chunks,
@@ -90,6 +95,15 @@ async def move_blob(
 
 
 async def _source(route: Route, blob: Descriptor, cancellation: Cancellation) -> BlobSource:
+    if is_foreign_layer(blob.media_type) and blob.urls:
+        # It lives outside of registries, where nobody is to see our authorization.
+        return BlobSource(
+            connections=route.source.connections,
+            url=blob.urls[0],
+            size=blob.size,
+            authorize=lambda _: None,
+            cancellation=cancellation,
+        )
     reading = ThreadAuthorization(route.source.authorizer, frozenset({pull_scope(route.source_repository)}))
     try:
         await reading.prepare()
