@@ -68,6 +68,7 @@ class BlobSender:
             if await retried(lambda: client.head_blob(own, blob.digest)) is not None:
                 return
             if is_lost:
+                await give_up(self._route, state.url, self._log)
                 state = opened(await retried(lambda: client.start_upload(own)))
             else:
                 state.is_resumed = True

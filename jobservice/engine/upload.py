@@ -135,9 +135,11 @@ class BlobUpload:
         """Find out how the upload stands after a chunk that failed; raise `error` when there is no way on."""
         if isinstance(error, RegistryError) and error.status in _TOO_LARGE:
             self._ask_offset()
-            if self.state.offset == before:
+            if self.state.offset == before and failures == 1:
                 # The chunk began at the right place, so it is its size that does not fit.
                 self.chunks.refuse(size)
+            elif self.state.offset == before:
+                raise SessionLost(f"{without_query(self.state.url)}: does not tell where it stands")
         elif _refuses_chunks(error) and before == 0:
             self.chunks.refuse_all()
         else:
