@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
@@ -21,6 +21,7 @@ from service_kit.channel import open_channel
 from service_kit.clock import SystemClock
 from service_kit.database import open_pool, session_conninfo
 from service_kit.server import GrpcServer
+from service_kit.tasks import end_tasks
 from transship.execution.v1 import execution_pb2, execution_pb2_grpc
 
 SCHEMA: Final = "execution"
@@ -56,13 +57,7 @@ async def build(config: ExecutionConfig, stack: AsyncExitStack) -> GrpcServer:
 def _run_beside(name: str, work: Callable[[], Awaitable[None]], stack: AsyncExitStack) -> None:
     """Runs the work until the stack is closed."""
     task = asyncio.create_task(_kept_running(name, work), name=name)
-
-    async def end() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(end)
+    stack.push_async_callback(end_tasks, task)
 
 
 async def _kept_running(name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -1,7 +1,7 @@
 """Puts the service together."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 from registry_svc.adapters.table import AdapterTable, installed
 from registry_svc.config import RegistryConfig
@@ -18,6 +18,7 @@ from service_kit.channel import open_channel
 from service_kit.clock import SystemClock
 from service_kit.database import open_pool
 from service_kit.server import GrpcServer
+from service_kit.tasks import end_tasks
 from transship.registry.v1 import access_pb2_grpc, catalog_pb2_grpc, registry_pb2_grpc
 
 
@@ -35,19 +36,8 @@ async def create_app(config: RegistryConfig, stack: AsyncExitStack) -> GrpcServe
         store=store, connector=connector, vault=vault, policies=GrpcPolicyGateway(channel), clock=SystemClock()
     )
     monitor = HealthMonitor(store=store, connector=connector, clock=SystemClock(), interval_s=config.health_interval_s)
-    _keep_running(monitor, stack)
+    stack.push_async_callback(end_tasks, asyncio.create_task(monitor.run(), name="health monitor"))
     return _server(config, registries, adapters, store, sessions)
-
-
-def _keep_running(monitor: HealthMonitor, stack: AsyncExitStack) -> None:
-    task = asyncio.create_task(monitor.run(), name="health monitor")
-
-    async def end() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(end)
 
 
 def _server(
