@@ -75,3 +75,25 @@ async def test_the_last_to_leave_cancels_the_work(work: Work) -> None:
     assert (work.started, work.cancelled) == (1, 1)
     work.release.set()
     assert await flights.run("key", work) == 2
+
+
+async def test_the_last_asker_leaves_after_the_work(work: Work) -> None:
+    flights: SingleFlight[str, int] = SingleFlight()
+    ended = False
+
+    async def tidy() -> int:
+        nonlocal ended
+        try:
+            return await work()
+        finally:
+            await asyncio.sleep(0.01)
+            ended = True
+
+    task = asyncio.create_task(flights.run("key", tidy))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ended
