@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from jobservice.engine.blobs import BlobCopier
 from jobservice.engine.endpoint import Endpoint
@@ -114,13 +114,20 @@ class Memory:
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
 
 
+class HasUrl(Protocol):
+    """A registry, ours or a real one."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Worker:
     """A worker process, as far as the engine is concerned. Use it as a context manager."""
 
     def __init__(
         self,
-        source: FakeRegistry,
-        destination: FakeRegistry,
+        source: HasUrl,
+        destination: HasUrl,
         *,
         memory: Memory | None = None,
         limits: TransferLimits = SMALL,

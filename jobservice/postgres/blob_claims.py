@@ -56,8 +56,14 @@ class PostgresBlobClaims:
             yield waited
         finally:
             self._held -= 1
-            # A release that is lost costs others the rest of the lease, no more.
-            await asyncio.shield(self._execute(_RELEASE, about))
+            await asyncio.shield(self._release(about))
+
+    async def _release(self, about: dict[str, object]) -> None:
+        try:
+            await self._execute(_RELEASE, about)
+        except psycopg.OperationalError as error:
+            # It costs others the rest of the lease, no more.
+            log.warning("claim not released", error=str(error))
 
     async def run(self) -> None:
         """Renew the leases, for ever."""

@@ -150,3 +150,8 @@ async def test_a_claim_is_free_after_a_cancelled_transfer(pool: Pool) -> None:
 
     async with asyncio.timeout(5), PostgresBlobClaims(pool).claim("r", "d") as waited:
         assert not waited
+
+
+async def test_a_claim_that_cannot_be_released_does_not_spoil_the_transfer(pool: Pool) -> None:
+    async with PostgresBlobClaims(pool).claim("r", "d"):
+        await pool.close()
