@@ -66,7 +66,7 @@ async def build_with(config: JobConfig, stack: AsyncExitStack, make_handlers: Ca
     logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of each entry, as we do of each job
     conninfo = config.database_url.get_secret_value()
     pool = await stack.enter_async_context(open_pool(conninfo, schema=SCHEMA, max_size=config.database_pool_size))
-    queue = await stack.enter_async_context(ProcrastinateQueue.opened(conninfo, slots=config.workers))
+    queue = await stack.enter_async_context(ProcrastinateQueue.opened(conninfo))
 
     changes = Changes()
     notifications = session_conninfo(conninfo, schema=SCHEMA)
@@ -82,7 +82,7 @@ async def build_with(config: JobConfig, stack: AsyncExitStack, make_handlers: Ca
         SystemClock(),
         worker=_worker_name(),
         slots=config.workers,
-        on_slot_free=feeder.wake,
+        on_slot_free=feeder.room_made,
     )
     reaper = Reaper(runs, queue, retention_s=config.retention_days * DAY_S, on_returned=feeder.wake)
     worker = await stack.enter_async_context(Worker.working(queue, feeder, runner, reaper))

@@ -12,10 +12,14 @@ from jobservice.queue import Queue
 from service_kit.database import Pool
 
 FEED_INTERVAL_S: Final = 1.0  # for jobs whose back-off is over, and those submitted to other replicas
+FEED_PAUSE_S: Final = 0.02  # slots that become free in that time are filled together: the window lasts for longer
 WINDOW_PER_SLOT: Final = 2  # entries that wait for a slot: enough that none stands idle, few enough to be fair
 
 # Feeders of several processes would otherwise fill the window once each.
-_LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtext('transship feeder'))"
+# What a crash of the database takes back is fed again; so nobody waits for the disk.
+_LOCK: Final = """
+SELECT pg_try_advisory_xact_lock(hashtext('transship feeder')), set_config('synchronous_commit', 'off', true)
+"""
 
 _COUNT_WAITING: Final = "SELECT count(*) FROM jobs WHERE state = 'pending' AND queued_at IS NOT NULL"
 
@@ -58,15 +62,22 @@ class Feeder:
         self._queue = queue
         self._window = WINDOW_PER_SLOT * slots
         self._hungry = asyncio.Event()
+        self._backlog = True  # whether there may be more than fitted in
 
     def wake(self) -> None:
-        """There may be something to feed, or room for it."""
+        """There may be something to feed."""
         self._hungry.set()
+
+    def room_made(self) -> None:
+        """There may be room for what did not fit in."""
+        if self._backlog:
+            self._hungry.set()
 
     async def run(self) -> None:
         while True:
             self._hungry.clear()
             await self.feed()
+            await asyncio.sleep(FEED_PAUSE_S)
             try:
                 async with asyncio.timeout(FEED_INTERVAL_S):
                     await self._hungry.wait()
@@ -79,11 +90,13 @@ class Feeder:
             if not await _scalar(connection, _LOCK):
                 return []
             room = self._window - await _scalar(connection, _COUNT_WAITING)
+            self._backlog = True
             if room <= 0:
                 return []
             async with connection.cursor(row_factory=scalar_row) as cursor:
                 await cursor.execute(_FEED, {"limit": room})
                 keys: list[str] = await cursor.fetchall()
+            self._backlog = len(keys) == room
             await self._queue.enqueue(keys, connection)
             return keys
 

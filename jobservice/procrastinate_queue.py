@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -23,41 +24,47 @@ _POLL_S: Final = 1.0  # it notifies of new entries; the poll is for a lost notif
 _HEARTBEAT_S: Final = 5.0
 _DEAD_AFTER_S: Final = 30.0  # its own workers; our jobs have heartbeats of their own
 _LET_GO_S: Final = 0.5  # when its worker ends, our runs need not have: they do not depend on it
+_MOST_KEYS: Final = 16  # of one entry; what a process has no room for goes back
 _POOL_SIZE: Final = 4  # fetches and deletions of some milliseconds; its listener has a connection of its own
 
 _ADD_TO_SEARCH_PATH: Final = "SELECT set_config('search_path', current_setting('search_path') || ',' || %s, true)"
-_SELECT_HELD: Final = "SELECT args ->> 'key' FROM procrastinate_jobs WHERE args ->> 'key' = ANY(%s)"
+_COUNT_WORKERS: Final = "SELECT count(*) FROM procrastinate_workers"
+_SELECT_HELD: Final = """
+SELECT key FROM procrastinate_jobs, jsonb_array_elements_text(args -> 'keys') AS key WHERE key = ANY(%s)
+"""
 
 
 class ProcrastinateQueue:
     """A Queue. Its entries are deleted once done: procrastinate gets slow with many."""
 
-    def __init__(self, pool: Pool, *, slots: int) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._slots = slots
         self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
         self._start: Start = _nothing_to_start
         self._task = self._app.task(name=_TASK, queue=_QUEUE)(self._run_entry)
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, conninfo: str, *, slots: int) -> AsyncIterator[ProcrastinateQueue]:
+    async def opened(cls, conninfo: str) -> AsyncIterator[ProcrastinateQueue]:
         async with open_pool(conninfo, schema=SCHEMA, max_size=_POOL_SIZE) as pool:
-            queue = cls(pool, slots=slots)
+            queue = cls(pool)
             async with queue._app.open_async(pool):
                 yield queue
 
     async def enqueue(self, keys: Sequence[str], connection: psycopg.AsyncConnection[Any]) -> None:
         if keys:
             await connection.execute(_ADD_TO_SEARCH_PATH, (SCHEMA,))
-            entries: list[JSONDict] = [{"key": key} for key in keys]
+            size = _portion(len(keys), await _count_workers(connection))
+            entries: list[JSONDict] = [
+                {"keys": list(keys[start : start + size])} for start in range(0, len(keys), size)
+            ]
             await self._task.configure(connection=connection).batch_defer_async(*entries)
 
     async def run(self, start: Start) -> None:
         self._start = start
         await self._app.run_worker_async(
             queues=[_QUEUE],
-            concurrency=self._slots,
+            concurrency=1,
             fetch_job_polling_interval=_POLL_S,
             shutdown_graceful_timeout=_LET_GO_S,
             delete_jobs=procrastinate_jobs.DeleteJobCondition.ALWAYS,
@@ -83,9 +90,20 @@ class ProcrastinateQueue:
                 )
         return len(stalled)
 
-    async def _run_entry(self, key: str) -> None:
-        await self._start(key)
+    async def _run_entry(self, keys: list[str]) -> None:
+        await self._start(keys)
 
 
-async def _nothing_to_start(key: str) -> None:
-    raise RuntimeError(f"{key} came before the queue was run")
+def _portion(keys: int, workers: int) -> int:
+    """How many keys make an entry: each costs the same few statements, but no worker must stand idle."""
+    return min(_MOST_KEYS, math.ceil(keys / max(1, workers)))
+
+
+async def _count_workers(connection: psycopg.AsyncConnection[Any]) -> int:
+    row = await (await connection.execute(_COUNT_WORKERS)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def _nothing_to_start(keys: Sequence[str]) -> None:
+    raise RuntimeError(f"{', '.join(keys)} came before the queue was run")

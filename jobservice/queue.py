@@ -9,18 +9,19 @@ from typing import Any, Protocol
 
 import psycopg
 
-Start = Callable[[str], Awaitable[None]]
+Start = Callable[[Sequence[str]], Awaitable[None]]
 
 
 class Queue(Protocol):
     async def enqueue(self, keys: Sequence[str], connection: psycopg.AsyncConnection[Any]) -> None:
-        """Puts keys in, as part of the connection's transaction."""
+        """Puts keys in, as part of the connection's transaction; each worker process gets its portion."""
         ...
 
     async def run(self, start: Start) -> None:
-        """Awaits `start` for each key, for as many at once as there are slots, until the cancellation.
+        """Takes one portion of keys after the other and awaits `start` for it, until the cancellation.
 
-        A cancelled `start` lets go of the queue; the run that it began goes on. Raises when the database is gone.
+        Nothing is taken while a `start` lasts: so a process that is full leaves the keys to the others. A cancelled
+        `start` lets go of the queue; the runs that it began go on. Raises when the database is gone.
         """
         ...
 

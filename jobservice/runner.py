@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -13,9 +13,10 @@ import structlog
 
 from jobservice.changes import Changes
 from jobservice.domain import JobState
+from jobservice.ends import Ends
 from jobservice.handlers import Handler, JobContext, JobLog
 from jobservice.retry import conclude, conclude_crash
-from jobservice.store import Beat, Claim, Finish, RunStore
+from jobservice.store import Beat, Claim, End, Finish, RunStore
 from jobservice.transfer import Progress, ReferenceResult
 from service_kit.clock import Clock
 
@@ -113,7 +114,10 @@ class Runner:
         self._changes = changes
         self._clock = clock
         self._worker = worker
-        self._slots = asyncio.Semaphore(slots)
+        self._ends = Ends(store)
+        self._free = slots
+        self._room = asyncio.Event()
+        self._room.set()
         self._on_slot_free = on_slot_free
         self._jitter = jitter
         self._runs: dict[str, Run] = {}
@@ -121,12 +125,13 @@ class Runner:
         self._beating = asyncio.Lock()
         self._draining = False
 
-    async def start(self, key: str) -> None:
-        """Runs a job to its end. When the caller is cancelled, the run goes on without it."""
-        task = asyncio.create_task(self._run_in_slot(key), name=f"run {key}")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        await asyncio.shield(task)
+    async def start(self, keys: Sequence[str]) -> None:
+        """Begins as many of the jobs as there are free slots, gives the others back, and returns when one is free.
+
+        When the caller is cancelled, what it has begun goes on without it.
+        """
+        await asyncio.shield(self._spawn(self._begin(keys), f"begin {', '.join(keys)}"))
+        await self._room.wait()
 
     async def drain(self) -> None:
         """Interrupts all runs, gives their jobs back, and takes no more. Signs of life must go on meanwhile."""
@@ -166,15 +171,41 @@ class Runner:
             elif held[run.claim.key]:
                 run.interrupt(Interrupt.STOP)
 
-    async def _run_in_slot(self, key: str) -> None:
-        async with self._slots:
-            if self._draining:
-                await self._store.unqueue([key])
-                return
-            claim = await self._store.claim(key, worker=self._worker)
-            if claim is not None:
-                await self._run(claim)
+    async def _begin(self, keys: Sequence[str]) -> None:
+        most = 0 if self._draining else self._free
+        mine, too_many = keys[:most], keys[most:]
+        self._take_slots(len(mine))
+        claims: Sequence[Claim] = ()
+        try:
+            claims = await self._store.claim(mine, worker=self._worker) if mine else ()
+        finally:
+            self._take_slots(len(claims) - len(mine))
+        for claim in claims:
+            self._spawn(self._run_in_slot(claim), f"run {claim.key}")
+        if too_many:
+            await self._store.unqueue(too_many)
+            self._on_slot_free()
+
+    async def _run_in_slot(self, claim: Claim) -> None:
+        try:
+            await self._run(claim)
+        finally:
+            self._take_slots(-1)
         self._on_slot_free()
+
+    def _take_slots(self, number: int) -> None:
+        """Takes so many; gives back when it is negative."""
+        self._free -= number
+        if self._free > 0:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
 
     async def _run(self, claim: Claim) -> None:
         if (older := self._runs.get(claim.key)) is not None:
@@ -215,7 +246,7 @@ class Runner:
         while True:
             beat = run.take_beat()
             try:
-                held = await self._store.finish(beat, finish)
+                held = await self._ends.write(End(beat=beat, finish=finish))
             except psycopg.OperationalError as error:
                 run.put_back(beat)
                 log.warning("end of a job not written", job=beat.key, error=str(error), retry_s=_REWRITE_S)

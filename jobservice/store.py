@@ -79,6 +79,14 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The end of a run, with its last sign of life."""
+
+    beat: Beat
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reaped:
     """Jobs taken away from vanished workers, by what became of them."""
 
@@ -90,16 +98,16 @@ class Reaped:
 class RunStore(Protocol):
     """Jobs as the workers see them. Whoever holds an older attempt can change nothing."""
 
-    async def claim(self, key: str, *, worker: str) -> Claim | None:
-        """Takes a queued job; None when there is nothing to take."""
+    async def claim(self, keys: Sequence[str], *, worker: str) -> list[Claim]:
+        """Takes those of the jobs that are queued."""
         ...
 
     async def beat(self, beats: Sequence[Beat]) -> Mapping[str, bool]:
         """Writes signs of life. Gives the keys still held, each with whether its stop was requested."""
         ...
 
-    async def finish(self, beat: Beat, finish: Finish) -> bool:
-        """Ends a run, with its last sign of life; a job to be stopped is not handed on. False when it was lost."""
+    async def finish(self, ends: Sequence[End]) -> frozenset[str]:
+        """Ends runs, all or none; a job to be stopped is not handed on. Gives the keys of those that were held."""
         ...
 
     async def reap(self, *, silent_s: float, max_lost: int) -> Reaped:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from jobservice.feeder import Feeder
 from jobservice.queue import Queue
 from jobservice.reaper import Reaper
 from jobservice.runner import Runner
 from jobservice.supervise import supervise
+
+CANCEL_AGAIN_S: Final = 1.0  # longer than any of the loops needs to end
 
 
 class Worker:
@@ -58,6 +61,9 @@ def _supervised(name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancels until it is heard: libraries lose a cancellation that comes just as what they waited for does."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)

@@ -9,7 +9,7 @@ from jobservice.changes import Change, Changes
 from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry
 from jobservice.errors import JobNotFound
 from jobservice.handlers import JobContext
-from jobservice.store import Beat, Claim, Cursor, Finish, Reaped
+from jobservice.store import Beat, Claim, Cursor, End, Finish, Reaped
 from jobservice.transfer import (
     ArtifactReference,
     DeleteWork,
@@ -143,7 +143,11 @@ class MemoryStore:
         for key in keys:
             self.rows[key].queued_at = self.clock.now()
 
-    async def claim(self, key: str, *, worker: str) -> Claim | None:
+    async def claim(self, keys: Sequence[str], *, worker: str) -> list[Claim]:
+        claims = [self._claim(key) for key in keys]
+        return [claim for claim in claims if claim is not None]
+
+    def _claim(self, key: str) -> Claim | None:
         row = self.rows[key]
         status = row.job.status
         if status.state is not JobState.PENDING or row.queued_at is None:
@@ -177,7 +181,10 @@ class MemoryStore:
                 held[beat.key] = row.job.status.stop_requested
         return held
 
-    async def finish(self, beat: Beat, finish: Finish) -> bool:
+    async def finish(self, ends: Sequence[End]) -> frozenset[str]:
+        return frozenset([end.beat.key for end in ends if await self._finish(end.beat, end.finish)])
+
+    async def _finish(self, beat: Beat, finish: Finish) -> bool:
         if not await self.beat([beat]):
             return False
         row = self.rows[beat.key]

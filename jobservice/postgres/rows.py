@@ -45,6 +45,16 @@ def to_job(*, key: str, fairness_group: str, work: Any, create_time: datetime, *
     return Job(spec=spec, status=to_status(key=key, **status), create_time=create_time)
 
 
+# In the select list of a statement whose parameters have `told`: notifies once if there is any row, and gives no value.
+TOLD: Final = "(SELECT NULL FROM pg_notify(%(channel)s, %(news)s::text) WHERE %(news)s::text IS NOT NULL)"
+
+
+def told(keys: Collection[str], *, urgent: bool) -> dict[str, str | None]:
+    """The parameters of TOLD."""
+    news = Change(keys=frozenset(keys), urgent=urgent).to_payload() if keys else None
+    return {"channel": CHANNEL, "news": news}
+
+
 async def notify(connection: psycopg.AsyncConnection[Any], keys: Collection[str], *, urgent: bool) -> None:
     """Tells every process at commit; one notification a transaction, because each takes a lock of the whole server."""
     if keys:

@@ -1,69 +1,95 @@
-"""Jobs as the workers see them. Each write names its attempt and finds nothing when a later one has begun."""
+"""Jobs as the workers see them. Each write names its attempt and finds nothing when a later one has begun.
+
+What the workers do all the time is one statement each, with the lines of the log and the notification in it.
+"""
+# ruff: noqa: S608  (statements are made of constants)
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import psycopg
-from psycopg.rows import kwargs_row, scalar_row
+from psycopg.rows import scalar_row
 
 from jobservice import codec
-from jobservice.domain import JobState, LogLine
-from jobservice.postgres.rows import notify
-from jobservice.store import Beat, Claim, Finish, Reaped
+from jobservice.domain import JobState
+from jobservice.postgres.rows import TOLD, notify, told
+from jobservice.store import Beat, Claim, End, Reaped
 from jobservice.transfer import Failure
-from service_kit.database import Pool
+from service_kit.database import Pool, single
 
 _WORKER_LOST: Final = Failure(
     reason="WORKER_LOST", message="The worker was lost, and so were those before it. See the log of the job service."
 )
 
-_CLAIM: Final = """
-UPDATE jobs
-   SET state = 'running', attempt = attempt + 1, revision = revision + 1, progress = '{}',
-       worker = %(worker)s, heartbeat_at = now(), start_time = coalesce(start_time, now())
- WHERE key = %(key)s AND state = 'pending' AND queued_at IS NOT NULL
-RETURNING key, fairness_group, attempt, work, failed_attempts
+_CLAIM: Final = f"""
+WITH queued AS (
+    SELECT key FROM jobs WHERE key = ANY(%(keys)s) AND state = 'pending' AND queued_at IS NOT NULL
+     ORDER BY key FOR UPDATE
+), claimed AS (
+    UPDATE jobs
+       SET state = 'running', attempt = attempt + 1, revision = revision + 1, progress = '{{}}',
+           worker = %(worker)s, heartbeat_at = now(), start_time = coalesce(start_time, now())
+      FROM queued WHERE jobs.key = queued.key
+    RETURNING jobs.key, fairness_group, attempt, work, failed_attempts
+)
+SELECT key, fairness_group, attempt, work, failed_attempts, {TOLD} FROM claimed
 """
 
-_BEAT: Final = """
+_BEATS: Final = """
 WITH given AS (
     SELECT * FROM unnest(%(keys)s::text[], %(attempts)s::integer[], %(progress)s::jsonb[], %(lines)s::bigint[])
         AS given (key, attempt, progress, lines)
 ), held AS (
     SELECT jobs.key FROM jobs JOIN given ON given.key = jobs.key AND given.attempt = jobs.attempt
      WHERE jobs.state = 'running' ORDER BY jobs.key FOR UPDATE OF jobs
-)
-UPDATE jobs
-   SET heartbeat_at = now(), log_length = log_length + given.lines,
-       progress = coalesce(given.progress, jobs.progress),
-       revision = revision + (given.progress IS NOT NULL)::integer
-  FROM given JOIN held USING (key)
- WHERE jobs.key = given.key
-RETURNING jobs.key, jobs.stop_requested, jobs.log_length
-"""
+)"""
 
-_INSERT_LINES: Final = """
+# `before_last` counts the lines of the same job that follow.
+_WRITTEN_LINES: Final = """
 INSERT INTO job_logs (job_key, sequence, write_time, severity, message, fields)
-SELECT * FROM unnest(%(keys)s::text[], %(sequences)s::bigint[], %(times)s::timestamptz[], %(severities)s::text[],
-                     %(messages)s::text[], %(fields)s::jsonb[])
+SELECT line.key, written.log_length - before_last, write_time, severity, message, fields
+  FROM unnest(%(line_keys)s::text[], %(line_places)s::bigint[], %(line_times)s::timestamptz[],
+              %(line_severities)s::text[], %(line_messages)s::text[], %(line_fields)s::jsonb[])
+       AS line (key, before_last, write_time, severity, message, fields)
+  JOIN written ON written.key = line.key
 """
 
-_FINISH: Final = """
-WITH held AS (
-    SELECT key, CASE WHEN %(state)s = 'pending' AND stop_requested THEN 'stopped' ELSE %(state)s END AS next
-      FROM jobs WHERE key = %(key)s AND attempt = %(attempt)s AND state = 'running' FOR UPDATE
-)
-UPDATE jobs
-   SET state = held.next, revision = revision + 1,
-       failure = coalesce(%(failure)s::jsonb, CASE held.next WHEN 'pending' THEN failure END),
-       results = %(results)s, failed_attempts = failed_attempts + %(counts_as_failure)s::integer,
-       worker = NULL, heartbeat_at = NULL, queued_at = NULL, run_after = now() + make_interval(secs => %(delay_s)s),
-       end_time = CASE WHEN held.next <> 'pending' THEN now() END
-  FROM held
- WHERE jobs.key = held.key
-RETURNING jobs.key
+_BEAT: Final = f"""
+{_BEATS}, written AS (
+    UPDATE jobs
+       SET heartbeat_at = now(), log_length = log_length + given.lines,
+           progress = coalesce(given.progress, jobs.progress),
+           revision = revision + (given.progress IS NOT NULL)::integer
+      FROM given JOIN held USING (key)
+     WHERE jobs.key = given.key
+    RETURNING jobs.key, jobs.stop_requested, jobs.log_length
+), lines AS ({_WRITTEN_LINES})
+SELECT key, stop_requested, {TOLD} FROM written
+"""
+
+_FINISH: Final = f"""
+{_BEATS}, ends AS (
+    SELECT * FROM unnest(%(keys)s::text[], %(states)s::text[], %(failures)s::jsonb[], %(results)s::jsonb[],
+                         %(failed_attempts)s::integer[], %(delays)s::float8[])
+        AS finish (key, state, failure, results, failed_attempts, delay_s)
+), next AS (
+    SELECT ends.*, CASE WHEN ends.state = 'pending' AND stop_requested THEN 'stopped' ELSE ends.state END AS next
+      FROM ends JOIN held USING (key) JOIN jobs USING (key)
+), written AS (
+    UPDATE jobs
+       SET state = next.next, revision = revision + 1, log_length = log_length + given.lines,
+           progress = coalesce(given.progress, jobs.progress),
+           failure = coalesce(next.failure, CASE next.next WHEN 'pending' THEN jobs.failure END),
+           results = next.results, failed_attempts = jobs.failed_attempts + next.failed_attempts,
+           worker = NULL, heartbeat_at = NULL, queued_at = NULL,
+           run_after = now() + make_interval(secs => next.delay_s),
+           end_time = CASE WHEN next.next <> 'pending' THEN now() END
+      FROM next JOIN given USING (key)
+     WHERE jobs.key = next.key
+    RETURNING jobs.key, jobs.log_length
+), lines AS ({_WRITTEN_LINES})
+SELECT key, {TOLD} FROM written
 """
 
 _REAP: Final = """
@@ -111,38 +137,32 @@ class PostgresRunStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def claim(self, key: str, *, worker: str) -> Claim | None:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=kwargs_row(_claim)) as cursor:
-            await cursor.execute(_CLAIM, {"key": key, "worker": worker})
-            claim = await cursor.fetchone()
-            await notify(connection, [] if claim is None else [key], urgent=True)
-            return claim
+    async def claim(self, keys: Sequence[str], *, worker: str) -> list[Claim]:
+        asked = {"keys": list(keys), "worker": worker, **told(keys, urgent=True)}
+        async with single(self._pool) as connection:
+            cursor = await connection.execute(_CLAIM, asked)
+            return [_claim(*row) for row in await cursor.fetchall()]
 
     async def beat(self, beats: Sequence[Beat]) -> Mapping[str, bool]:
-        async with self._pool.connection() as connection:
-            held = await _write_beats(connection, beats)
-            news = [beat.key for beat in beats if beat.key in held and (beat.progress is not None or beat.lines)]
-            await notify(connection, news, urgent=False)
-            return held
+        news = [beat.key for beat in beats if beat.progress is not None or beat.lines]
+        async with single(self._pool) as connection:
+            cursor = await connection.execute(_BEAT, {**_of_beats(beats), **told(news, urgent=False)})
+            return {key: stop_requested for key, stop_requested, _ in await cursor.fetchall()}
 
-    async def finish(self, beat: Beat, finish: Finish) -> bool:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=scalar_row) as cursor:
-            if not await _write_beats(connection, [beat]):
-                return False
-            await cursor.execute(
-                _FINISH,
-                {
-                    "key": beat.key,
-                    "attempt": beat.attempt,
-                    "state": finish.state,
-                    "failure": codec.failure_to_json(finish.failure),
-                    "results": codec.results_to_json(finish.results),
-                    "counts_as_failure": finish.counts_as_failure,
-                    "delay_s": finish.delay_s,
-                },
-            )
-            await notify(connection, [beat.key], urgent=True)
-            return True
+    async def finish(self, ends: Sequence[End]) -> frozenset[str]:
+        beats, finishes = [end.beat for end in ends], [end.finish for end in ends]
+        given = {
+            **_of_beats(beats),
+            "states": [finish.state for finish in finishes],
+            "failures": [codec.failure_to_json(finish.failure) for finish in finishes],
+            "results": [codec.results_to_json(finish.results) for finish in finishes],
+            "failed_attempts": [int(finish.counts_as_failure) for finish in finishes],
+            "delays": [finish.delay_s for finish in finishes],
+            **told([beat.key for beat in beats], urgent=True),
+        }
+        async with single(self._pool) as connection:
+            cursor = await connection.execute(_FINISH, given)
+            return frozenset(key for key, _ in await cursor.fetchall())
 
     async def reap(self, *, silent_s: float, max_lost: int) -> Reaped:
         limits = {"silent_s": silent_s, "max_lost": max_lost, "failure": codec.failure_to_json(_WORKER_LOST)}
@@ -170,46 +190,32 @@ class PostgresRunStore:
             await connection.execute(_UNQUEUE, {"keys": list(keys)})
 
 
-async def _write_beats(connection: psycopg.AsyncConnection[Any], beats: Sequence[Beat]) -> dict[str, bool]:
-    """Writes heartbeats, progress and lines of the runs that are still held, and says of each if it is to stop."""
-    given = {
+def _of_beats(beats: Sequence[Beat]) -> dict[str, Any]:
+    lines = [
+        (beat.key, len(beat.lines) - place, line) for beat in beats for place, line in enumerate(beat.lines, start=1)
+    ]
+    return {
         "keys": [beat.key for beat in beats],
         "attempts": [beat.attempt for beat in beats],
         "progress": [None if beat.progress is None else codec.mapping_to_json(beat.progress) for beat in beats],
         "lines": [len(beat.lines) for beat in beats],
+        "line_keys": [key for key, _, _ in lines],
+        "line_places": [before_last for _, before_last, _ in lines],
+        "line_times": [line.write_time for _, _, line in lines],
+        "line_severities": [line.severity for _, _, line in lines],
+        "line_messages": [codec.storable(line.message) for _, _, line in lines],
+        "line_fields": [codec.mapping_to_json(line.fields) for _, _, line in lines],
     }
-    cursor = await connection.execute(_BEAT, given)
-    rows: list[tuple[str, bool, int]] = await cursor.fetchall()
-    lines = {beat.key: beat.lines for beat in beats}
-    await _insert_lines(
-        connection,
-        [
-            (key, log_length - len(lines[key]) + place, line)
-            for key, _, log_length in rows
-            for place, line in enumerate(lines[key], start=1)
-        ],
+
+
+def _claim(key: str, group: str, attempt: int, work: Any, failed_attempts: int, _told: None) -> Claim:
+    return Claim(
+        key=key,
+        fairness_group=group,
+        attempt=attempt,
+        work=codec.work_from_json(work),
+        failed_attempts=failed_attempts,
     )
-    return {key: stop_requested for key, stop_requested, _ in rows}
-
-
-async def _insert_lines(connection: psycopg.AsyncConnection[Any], lines: Sequence[tuple[str, int, LogLine]]) -> None:
-    if not lines:
-        return
-    await connection.execute(
-        _INSERT_LINES,
-        {
-            "keys": [key for key, _, _ in lines],
-            "sequences": [sequence for _, sequence, _ in lines],
-            "times": [line.write_time for _, _, line in lines],
-            "severities": [line.severity for _, _, line in lines],
-            "messages": [codec.storable(line.message) for _, _, line in lines],
-            "fields": [codec.mapping_to_json(line.fields) for _, _, line in lines],
-        },
-    )
-
-
-def _claim(*, work: Any, **same: Any) -> Claim:
-    return Claim(work=codec.work_from_json(work), **same)
 
 
 def _in_state(reaped: Sequence[tuple[str, str]], state: JobState) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from jobservice.domain import JobState, LogLine, Severity
 from jobservice.errors import JobNotFound
 from jobservice.postgres.jobs import PostgresJobStore
 from jobservice.postgres.runs import PostgresRunStore
-from jobservice.store import Beat, Claim, Finish, JobStore, RunStore
+from jobservice.store import Beat, Claim, End, Finish, JobStore, RunStore
 from service_kit.database import Pool, open_pool
 from tests.jobs import COPIED, OPTIONS, MemoryStore, a_copy, a_spec, failed
 from tests.postgres import Database
@@ -64,11 +64,14 @@ def claim(store: Store, queue: Callable[..., Awaitable[None]]) -> Callable[[str]
     async def claimed(key: str) -> Claim:
         await store.submit([a_spec(key)])
         await queue(key)
-        found = await store.claim(key, worker="w")
-        assert found is not None
+        (found,) = await store.claim([key], worker="w")
         return found
 
     return claimed
+
+
+async def end(store: Store, beat: Beat, finish: Finish) -> bool:
+    return bool(await store.finish([End(beat=beat, finish=finish)]))
 
 
 def beat(claim: Claim, **fields: object) -> Beat:
@@ -116,31 +119,31 @@ async def test_an_unknown_job(store: Store) -> None:
 
 async def test_a_job_waits_until_it_is_queued(store: Store) -> None:
     await store.submit([a_spec("a")])
-    assert await store.claim("a", worker="w") is None
+    assert await store.claim(["a"], worker="w") == []
 
 
 async def test_a_job_is_claimed_once(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
     first = await claim("a")
     assert (first.attempt, first.fairness_group) == (1, a_spec("a").fairness_group)
-    assert await store.claim("a", worker="another") is None
+    assert await store.claim(["a"], worker="another") == []
 
 
 async def test_success_is_final(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
     mine = await claim("a")
     finish = Finish(state=JobState.SUCCEEDED, results=(COPIED,))
-    assert await store.finish(beat(mine, progress={"bytes_copied": 7}), finish)
+    assert await end(store, beat(mine, progress={"bytes_copied": 7}), finish)
 
     status = (await store.get("a")).status
     assert (status.state, status.results, status.progress) == (JobState.SUCCEEDED, (COPIED,), {"bytes_copied": 7})
     assert status.start_time is not None
     assert status.end_time is not None
-    assert not await store.finish(beat(mine), Finish(state=JobState.PENDING))
+    assert not await end(store, beat(mine), Finish(state=JobState.PENDING))
 
 
 async def test_a_failure_comes_back_whole(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
     result = failed("BLOB_UNKNOWN", retryable=False, digest="sha256:\0\ud800")
     mine = await claim("a")
-    await store.finish(beat(mine), Finish(state=JobState.FAILED, failure=result.failure, results=(result,)))
+    await end(store, beat(mine), Finish(state=JobState.FAILED, failure=result.failure, results=(result,)))
 
     status = (await store.get("a")).status
     assert status.failure is not None
@@ -152,7 +155,7 @@ async def test_another_attempt_waits_for_its_time(
 ) -> None:
     mine = await claim("a")
     retry = Finish(state=JobState.PENDING, failure=failed().failure, delay_s=60, counts_as_failure=True)
-    await store.finish(beat(mine), retry)
+    await end(store, beat(mine), retry)
 
     waiting = (await store.get("a")).status
     assert waiting.state is JobState.PENDING
@@ -160,10 +163,10 @@ async def test_another_attempt_waits_for_its_time(
     assert waiting.start_time is not None
     assert waiting.next_attempt_time is not None
     assert waiting.next_attempt_time > waiting.start_time
-    assert await store.claim("a", worker="w") is None
+    assert await store.claim(["a"], worker="w") == []
 
     await queue("a")
-    again = await store.claim("a", worker="w")
+    (again,) = await store.claim(["a"], worker="w")
     assert again is not None
     assert (again.attempt, again.failed_attempts) == (2, 1)
 
@@ -171,10 +174,10 @@ async def test_another_attempt_waits_for_its_time(
 async def test_a_job_given_back_has_not_failed(
     store: Store, claim: Callable[[str], Awaitable[Claim]], queue: Callable[..., Awaitable[None]]
 ) -> None:
-    await store.finish(beat(await claim("a")), Finish(state=JobState.PENDING))
+    await end(store, beat(await claim("a")), Finish(state=JobState.PENDING))
     await queue("a")
 
-    again = await store.claim("a", worker="w")
+    (again,) = await store.claim(["a"], worker="w")
     assert again is not None
     assert (again.attempt, again.failed_attempts) == (2, 0)
 
@@ -185,10 +188,10 @@ async def test_the_write_of_an_old_attempt_changes_nothing(
     zombie = await claim("a")
     await store.reap(silent_s=0, max_lost=5)
     await queue("a")
-    assert await store.claim("a", worker="another") is not None
+    assert await store.claim(["a"], worker="another")
     before = (await store.get("a")).status
 
-    assert not await store.finish(beat(zombie, lines=(line("late"),)), Finish(state=JobState.SUCCEEDED))
+    assert not await end(store, beat(zombie, lines=(line("late"),)), Finish(state=JobState.SUCCEEDED))
     assert await store.beat([beat(zombie, progress={"bytes_copied": 9})]) == {}
     assert (await store.get("a")).status == before
     assert await store.read_log("a", after=0, limit=10) == []
@@ -207,7 +210,7 @@ async def test_a_job_that_kills_its_workers_fails(
     await claim("a")
     await store.reap(silent_s=0, max_lost=2)
     await queue("a")
-    await store.claim("a", worker="w")
+    await store.claim(["a"], worker="w")
 
     assert (await store.reap(silent_s=0, max_lost=2)).failed == ("a",)
     failure = (await store.get("a")).status.failure
@@ -232,7 +235,7 @@ async def test_what_waits_is_stopped_at_once(store: Store, queue: Callable[..., 
     statuses = await store.newer(dict.fromkeys(keys, 1))
     assert {status.state for status in statuses} == {JobState.STOPPED}
     assert len(statuses) == 3000
-    assert await store.claim("job-7", worker="w") is None
+    assert await store.claim(["job-7"], worker="w") == []
 
 
 async def test_what_runs_is_told_to_stop(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
@@ -246,12 +249,12 @@ async def test_what_runs_is_told_to_stop(store: Store, claim: Callable[[str], Aw
 async def test_a_job_to_be_stopped_is_not_handed_on(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
     mine = await claim("a")
     await store.request_stop(["a"])
-    await store.finish(beat(mine), Finish(state=JobState.PENDING, failure=failed().failure, counts_as_failure=True))
+    await end(store, beat(mine), Finish(state=JobState.PENDING, failure=failed().failure, counts_as_failure=True))
     assert (await store.get("a")).status.state is JobState.STOPPED
 
 
 async def test_an_ended_job_cannot_be_stopped(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
-    await store.finish(beat(await claim("a")), Finish(state=JobState.SUCCEEDED))
+    await end(store, beat(await claim("a")), Finish(state=JobState.SUCCEEDED))
     before = (await store.get("a")).status
     await store.request_stop(["a"])
     assert (await store.get("a")).status == before
@@ -273,9 +276,9 @@ async def test_the_log_is_one_over_all_attempts(
 ) -> None:
     mine = await claim("a")
     await store.beat([beat(mine, lines=(line("one"), line("two\0\ud800")))])
-    await store.finish(beat(mine, lines=(line("three"),)), Finish(state=JobState.PENDING))
+    await end(store, beat(mine, lines=(line("three"),)), Finish(state=JobState.PENDING))
     await queue("a")
-    again = await store.claim("a", worker="w")
+    (again,) = await store.claim(["a"], worker="w")
     assert again is not None
     await store.beat([beat(again, lines=(line("four"),))])
 
@@ -286,7 +289,7 @@ async def test_the_log_is_one_over_all_attempts(
 
 
 async def test_pages_go_from_new_to_old(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
-    await store.finish(beat(await claim("a")), Finish(state=JobState.SUCCEEDED, results=(COPIED,)))
+    await end(store, beat(await claim("a")), Finish(state=JobState.SUCCEEDED, results=(COPIED,)))
     await store.submit([a_spec("b")])
     await store.submit([a_spec("c")])
 
@@ -305,13 +308,13 @@ async def test_unclaimed_jobs_go_back_to_the_backlog(store: Store, queue: Callab
 
     await store.unqueue(["a", "b"])
     assert await store.queued_for(0) == []
-    assert await store.claim("a", worker="w") is None
+    assert await store.claim(["a"], worker="w") == []
 
 
 async def test_jobs_of_long_ago_are_forgotten(store: Store, claim: Callable[[str], Awaitable[Claim]]) -> None:
     await store.submit([a_spec("waits")])
     for key in ("a", "b"):
-        await store.finish(beat(await claim(key), lines=(line("one"),)), Finish(state=JobState.SUCCEEDED))
+        await end(store, beat(await claim(key), lines=(line("one"),)), Finish(state=JobState.SUCCEEDED))
     assert await store.forget(ended_s=60, limit=9) == 0
     assert [await store.forget(ended_s=0, limit=1) for _ in range(3)] == [1, 1, 0]
     assert await store.existing(["a", "b", "waits"]) == {"waits"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from importlib import resources
 from typing import Any
 
@@ -37,7 +37,7 @@ async def pool(url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def queue(url: str) -> AsyncIterator[ProcrastinateQueue]:
-    async with ProcrastinateQueue.opened(url, slots=SLOTS) as queue:
+    async with ProcrastinateQueue.opened(url) as queue:
         yield queue
 
 
@@ -90,8 +90,7 @@ async def test_groups_take_turns(jobs: PostgresJobStore, runs: PostgresRunStore,
     await jobs.submit([a_spec(f"many-{number:04}", group="many") for number in range(1000)])
     first = await feeder.feed()
     await jobs.submit([a_spec(f"few-{number}", group="few") for number in range(3)])
-    for key in first[:SLOTS]:
-        assert await runs.claim(key, worker="w") is not None
+    assert len(await runs.claim(first[:SLOTS], worker="w")) == SLOTS
 
     assert [group_of(key) for key in await feeder.feed()] == ["few", "few", "few", "many"]
 
@@ -102,7 +101,7 @@ async def test_two_feeders_fill_one_window(
     await jobs.submit([a_spec(f"a-{number}") for number in range(100)])
     await asyncio.gather(*(Feeder(pool, queue, slots=SLOTS).feed() for _ in range(5)), feeder.feed())
     assert await count(pool, "jobs WHERE queued_at IS NOT NULL") == WINDOW
-    assert await count(pool, "procrastinate.procrastinate_jobs") == WINDOW
+    assert await count(pool, "procrastinate.procrastinate_jobs, jsonb_array_elements(args -> 'keys')") == WINDOW
 
 
 async def test_what_could_not_be_queued_is_not_marked(pool: Pool, jobs: PostgresJobStore, feeder: Feeder) -> None:
@@ -120,8 +119,8 @@ async def test_a_key_is_started_once_and_its_entry_removed(
     started: list[str] = []
     both = asyncio.Event()
 
-    async def start(key: str) -> None:
-        started.append(key)
+    async def start(keys: Sequence[str]) -> None:
+        started.extend(keys)
         if len(started) == 2:
             both.set()
 
@@ -136,14 +135,42 @@ async def test_a_key_is_started_once_and_its_entry_removed(
     assert await count(pool, "procrastinate.procrastinate_jobs") == 0
 
 
+async def test_each_worker_gets_its_portion(
+    url: str, pool: Pool, jobs: PostgresJobStore, feeder: Feeder, queue: ProcrastinateQueue
+) -> None:
+    """Two idle workers share five keys; the one that is slow with its first portion does not get the other."""
+    portions: list[list[str]] = []
+    all_taken = asyncio.Event()
+
+    async def start(keys: Sequence[str]) -> None:
+        portions.append(list(keys))
+        if len(portions) == 2:
+            all_taken.set()
+        await asyncio.Event().wait()
+
+    async with ProcrastinateQueue.opened(url) as other:
+        running = [asyncio.create_task(each.run(start)) for each in (queue, other)]
+        while await count(pool, "procrastinate.procrastinate_workers") < 2:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+        await jobs.submit([a_spec(f"a-{number}") for number in range(5)])
+        await feeder.feed()
+        await all_taken.wait()
+        for each in running:
+            each.cancel()
+        await asyncio.wait(running)
+
+    assert sorted(portions) == [["a-0", "a-1", "a-2"], ["a-3", "a-4"]]
+
+
 async def test_a_forgotten_job_goes_back_to_the_backlog(
     pool: Pool, jobs: PostgresJobStore, runs: PostgresRunStore, feeder: Feeder, queue: ProcrastinateQueue
 ) -> None:
-    await jobs.submit([a_spec("kept"), a_spec("lost")])
-    await feeder.feed()
+    for key in ("kept", "lost"):
+        await jobs.submit([a_spec(key)])
+        await feeder.feed()
     async with pool.connection() as connection:
         await connection.execute("SET LOCAL search_path TO procrastinate")
-        await connection.execute("DELETE FROM procrastinate_jobs WHERE args ->> 'key' = 'lost'")
+        await connection.execute("DELETE FROM procrastinate_jobs WHERE args -> 'keys' ? 'lost'")
     returned: list[bool] = []
     await Reaper(runs, queue, retention_s=3600, on_returned=lambda: returned.append(True)).reap(
         silent_s=15, forgotten_s=0
@@ -157,12 +184,13 @@ async def test_a_forgotten_job_goes_back_to_the_backlog(
 async def test_entries_of_vanished_workers_are_swept(
     pool: Pool, jobs: PostgresJobStore, feeder: Feeder, queue: ProcrastinateQueue
 ) -> None:
-    await jobs.submit([a_spec("a"), a_spec("b")])
-    await feeder.feed()
+    for key in "ab":
+        await jobs.submit([a_spec(key)])
+        await feeder.feed()
     async with pool.connection() as connection:
         await connection.execute("SET LOCAL search_path TO procrastinate")
         await connection.execute(
-            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = NULL WHERE args ->> 'key' = 'a'"
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = NULL WHERE args -> 'keys' ? 'a'"
         )
     assert await queue.sweep() == 1
     assert await queue.holds(["a", "b"]) == {"b"}

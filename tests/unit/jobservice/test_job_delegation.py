@@ -9,7 +9,7 @@ from jobservice import delegate
 from jobservice.changes import Changes
 from jobservice.delegate import Answer, Changed, Delegation, Follow, Message, Stop, Submit, Submitted, Unknown
 from jobservice.domain import JobState
-from jobservice.store import Beat, Finish, JobStore
+from jobservice.store import Beat, End, Finish, JobStore
 from service_kit.errors import InvalidRequest
 from tests.jobs import MemoryStore, a_spec
 
@@ -56,15 +56,18 @@ async def stream(store: MemoryStore, changes: Changes) -> AsyncIterator[Stream]:
 
 async def claimed(store: MemoryStore, key: str) -> Beat:
     store.queue(key)
-    claim = await store.claim(key, worker="w")
-    assert claim is not None
+    (claim,) = await store.claim([key], worker="w")
     return Beat(key=key, attempt=claim.attempt)
+
+
+async def succeeded(store: MemoryStore, key: str) -> None:
+    await store.finish([End(beat=await claimed(store, key), finish=Finish(state=JobState.SUCCEEDED))])
 
 
 async def test_acceptance_comes_first_and_the_end_last(store: MemoryStore, stream: Stream) -> None:
     stream.say(Submit([a_spec("a")]))
     assert await stream.hear() == Submitted(accepted=("a",), rejected=())
-    await store.finish(await claimed(store, "a"), Finish(state=JobState.SUCCEEDED))
+    await succeeded(store, "a")
 
     changed = await stream.hear()
     assert isinstance(changed, Changed)
@@ -94,7 +97,7 @@ async def test_follow_tells_present_states_and_unknown_keys(store: MemoryStore, 
 
 async def test_an_ended_job_is_told_once(store: MemoryStore, stream: Stream) -> None:
     await store.submit([a_spec("a"), a_spec("b")])
-    await store.finish(await claimed(store, "a"), Finish(state=JobState.SUCCEEDED))
+    await succeeded(store, "a")
     stream.say(Follow(["a", "b"]))
     assert isinstance(await stream.hear(), Changed)
     stream.say(Stop(["a", "b"]))

@@ -27,7 +27,7 @@ def handler() -> Script:
     return Script()
 
 
-def a_runner(store: MemoryStore, changes: Changes, handler: Script, *, slots: int = 2) -> Runner:
+def a_runner(store: MemoryStore, changes: Changes, handler: Script, *, slots: int = 1) -> Runner:
     return Runner(
         store,
         {DeleteWork: handler},
@@ -56,7 +56,7 @@ async def queued(store: MemoryStore, *keys: str) -> None:
 async def test_a_job_is_run_to_its_end(store: MemoryStore, runner: Runner, handler: Script) -> None:
     await queued(store, "a")
     handler.steps = 5
-    await runner.start("a")
+    await runner.start(["a"])
 
     status = (await store.get("a")).status
     assert (status.state, status.results, status.progress["bytes_copied"]) == (JobState.SUCCEEDED, (COPIED,), 5)
@@ -65,7 +65,7 @@ async def test_a_job_is_run_to_its_end(store: MemoryStore, runner: Runner, handl
 
 async def test_two_workers_and_one_job(store: MemoryStore, changes: Changes, runner: Runner, handler: Script) -> None:
     await queued(store, "a")
-    await asyncio.gather(runner.start("a"), a_runner(store, changes, handler).start("a"))
+    await asyncio.gather(runner.start(["a"]), a_runner(store, changes, handler).start(["a"]))
     assert handler.begun == [("a", 1)]
 
 
@@ -74,13 +74,13 @@ async def test_a_transient_failure_waits_longer_each_time(store: MemoryStore, ru
     handler.ends = [[failed()], [failed()], [failed()]]
     waits = []
     for _ in range(2):
-        await runner.start("a")
+        await runner.start(["a"])
         due = (await store.get("a")).status.next_attempt_time
         assert due is not None
         waits.append((due - store.clock.now()).total_seconds())
         store.clock.advance(waits[-1])
         store.queue("a")
-    await runner.start("a")
+    await runner.start(["a"])
 
     assert waits == [2.0, 4.0]
     status = (await store.get("a")).status
@@ -90,7 +90,7 @@ async def test_a_transient_failure_waits_longer_each_time(store: MemoryStore, ru
 async def test_a_fault_is_tried_again_and_told(store: MemoryStore, runner: Runner, handler: Script) -> None:
     await queued(store, "a")
     handler.ends = [ValueError("a fault")]
-    await runner.start("a")
+    await runner.start(["a"])
 
     status = (await store.get("a")).status
     assert status.failure is not None
@@ -102,7 +102,7 @@ async def test_a_fault_is_tried_again_and_told(store: MemoryStore, runner: Runne
 async def test_a_stop_reaches_the_handler(store: MemoryStore, runner: Runner, handler: Script) -> None:
     await queued(store, "a")
     handler.blocking = True
-    running = asyncio.create_task(runner.start("a"))
+    running = asyncio.create_task(runner.start(["a"]))
     await handler.began.wait()
     await store.request_stop(["a"])
     await running
@@ -117,14 +117,14 @@ async def test_a_killed_worker_writes_nothing_and_its_job_is_taken_over(
     await queued(store, "a")
     handler.blocking = True
     killed = a_runner(store, changes, handler)  # nobody samples it: its heart does not beat
-    dead = asyncio.create_task(killed.start("a"))
+    dead = asyncio.create_task(killed.start(["a"]))
     await handler.began.wait()
     store.clock.advance(60)
     assert (await store.reap(silent_s=15, max_lost=5)).returned == ("a",)
 
     store.queue("a")
     handler.blocking = False
-    await runner.start("a")
+    await runner.start(["a"])
     ended = (await store.get("a")).status
     handler.released.set()
     await dead
@@ -137,7 +137,7 @@ async def test_a_killed_worker_writes_nothing_and_its_job_is_taken_over(
 async def test_a_lost_job_is_let_go(store: MemoryStore, runner: Runner, handler: Script) -> None:
     await queued(store, "a")
     handler.blocking = True
-    running = asyncio.create_task(runner.start("a"))
+    running = asyncio.create_task(runner.start(["a"]))
     await handler.began.wait()
     await store.reap(silent_s=0, max_lost=5)  # its notification makes the runner look
     await running
@@ -149,11 +149,11 @@ async def test_a_lost_job_is_let_go(store: MemoryStore, runner: Runner, handler:
 async def test_a_drain_gives_jobs_back_and_takes_no_more(store: MemoryStore, runner: Runner, handler: Script) -> None:
     await queued(store, "a", "b")
     handler.blocking = True
-    running = asyncio.create_task(runner.start("a"))
+    running = asyncio.create_task(runner.start(["a"]))
     await handler.began.wait()
     await runner.drain()
     await running
-    await runner.start("b")
+    await runner.start(["b"])
 
     assert handler.cancelled == ["a"]
     assert [(await store.get(key)).status.state for key in "ab"] == [JobState.PENDING, JobState.PENDING]
@@ -164,7 +164,7 @@ async def test_a_drain_gives_jobs_back_and_takes_no_more(store: MemoryStore, run
 async def test_a_cancelled_caller_does_not_end_the_run(store: MemoryStore, runner: Runner, handler: Script) -> None:
     await queued(store, "a")
     handler.blocking = True
-    caller = asyncio.create_task(runner.start("a"))
+    caller = asyncio.create_task(runner.start(["a"]))
     await handler.began.wait()
     caller.cancel()
     await asyncio.wait([caller])
@@ -175,14 +175,17 @@ async def test_a_cancelled_caller_does_not_end_the_run(store: MemoryStore, runne
     assert (await store.get("a")).status.state is not JobState.RUNNING
 
 
-async def test_no_more_run_at_once_than_there_are_slots(store: MemoryStore, runner: Runner, handler: Script) -> None:
+async def test_no_more_run_at_once_than_there_are_slots(store: MemoryStore, changes: Changes, handler: Script) -> None:
+    runner = a_runner(store, changes, handler, slots=2)
     await queued(store, "a", "b", "c")
     handler.blocking = True
-    async with asyncio.TaskGroup() as group:
-        for key in "abc":
-            group.create_task(runner.start(key))
-        for _ in range(100):
-            await asyncio.sleep(0)
-        begun = len(handler.begun)
-        handler.released.set()
-    assert (begun, len(handler.begun)) == (2, 3)
+    taking = asyncio.create_task(runner.start(["a", "b", "c"]))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    waits = [key for key in "abc" if (await store.get(key)).status.state is JobState.PENDING]
+    was_full = not taking.done()
+    handler.released.set()
+    await taking
+
+    assert (waits, was_full) == (["c"], True)
+    assert await store.queued_for(0) == []  # back in the backlog, for whoever has room
