@@ -1,9 +1,10 @@
 """Requests that pass through the caller's gate."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from types import TracebackType
 
 from oci_client.gate import Action, Gate, OpenGate, Outcome
 from oci_client.headers import RateLimit, retry_after
@@ -31,8 +32,7 @@ class GatedHttp:
         async with self.stream(action, method, url, headers=headers, content=content) as answer:
             return await read_answer(answer, max_body)
 
-    @asynccontextmanager
-    async def stream(
+    def stream(
         self,
         action: Action,
         method: str,
@@ -40,26 +40,47 @@ class GatedHttp:
         *,
         headers: Mapping[str, str] | None = None,
         content: Content | None = None,
-    ) -> AsyncIterator[StreamedAnswer]:
+    ) -> AbstractAsyncContextManager[StreamedAnswer]:
         """Send a request and hand out its answer; the slot is held until the context ends."""
-        async with self._gate.slot(action):
-            started = time.monotonic()
-            answered = False
-            try:
-                async with self._http.stream(method, url, headers=headers, content=content) as answer:
-                    answered = True
-                    self._gate.observe(action, _outcome(answer, time.monotonic() - started))
-                    yield answer
-            except Exception:
-                if not answered:
-                    self._gate.observe(action, Outcome(status=None, elapsed_s=time.monotonic() - started))
-                raise
+        answer = self._http.stream(method, url, headers=headers, content=content)
+        return _GatedAnswer(self._gate, action, answer)
+
+
+class _GatedAnswer(AbstractAsyncContextManager[StreamedAnswer]):
+    """A class, because there is one for every request, and a generator costs three times as much."""
+
+    def __init__(self, gate: Gate, action: Action, answer: AbstractAsyncContextManager[StreamedAnswer]) -> None:
+        self._gate = gate
+        self._action = action
+        self._slot = gate.slot(action)
+        self._answer = answer
+
+    async def __aenter__(self) -> StreamedAnswer:
+        await self._slot.__aenter__()
+        started = time.monotonic()
+        try:
+            answer = await self._answer.__aenter__()
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self._gate.observe(self._action, Outcome(status=None, elapsed_s=time.monotonic() - started))
+            await self._slot.__aexit__(type(error), error, error.__traceback__)
+            raise
+        self._gate.observe(self._action, _outcome(answer, time.monotonic() - started))
+        return answer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._answer.__aexit__(kind, error, traceback)
+        finally:
+            await self._slot.__aexit__(kind, error, traceback)
 
 
 def _outcome(answer: StreamedAnswer, elapsed_s: float) -> Outcome:
     return Outcome(
         status=answer.status,
         elapsed_s=elapsed_s,
-        retry_after=retry_after(answer.headers, datetime.now(UTC)),
+        retry_after=retry_after(answer.headers, datetime.now(UTC)) if "retry-after" in answer.headers else None,
         rate_limit=RateLimit.from_headers(answer.headers),
     )

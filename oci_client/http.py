@@ -7,8 +7,9 @@ followed here and not in the library, since a token must not travel to another h
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -47,6 +48,15 @@ _DEFAULT_HEADERS: Final = {
     "Accept-Encoding": "identity",
     "User-Agent": "transship",
 }
+
+# What the libraries raise when a request fails.
+_LIBRARY_ERRORS: Final = (
+    aiohttp.ClientError,
+    OSError,  # time-outs and TLS too
+    httpx.RemoteProtocolError,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+)
 
 Content = bytes | AsyncIterable[bytes]
 
@@ -97,12 +107,16 @@ class StreamedAnswer:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives; raises TruncatedBody when the connection ends before it."""
-        with _mapped_errors(self.url, body=True):
+        try:
             async for chunk in self._response.aiter_raw():
                 yield chunk
+        except _LIBRARY_ERRORS as exc:
+            raise _mapped(exc, self.url, body=True) from exc
 
     async def read(self, max_bytes: int) -> bytes:
         """Return the body, or raise BodyTooLarge when it exceeds `max_bytes`."""
+        if self._response.request.method == "HEAD":  # its Content-Length tells of a GET
+            return b""
         if (content_length(self.headers) or 0) > max_bytes:
             raise BodyTooLarge(f"{without_query(self.url)}: more than {max_bytes} bytes")
         body = await self.read_start(max_bytes + 1)
@@ -169,21 +183,16 @@ class HttpClient:
         async with self.stream(method, url, headers=headers, content=content) as answer:
             return await read_answer(answer, max_body)
 
-    @contextlib.asynccontextmanager
-    async def stream(
+    def stream(
         self,
         method: str,
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
         content: Content | None = None,
-    ) -> AsyncIterator[StreamedAnswer]:
+    ) -> contextlib.AbstractAsyncContextManager[StreamedAnswer]:
         """Send a request and hand out its answer; the connection is given back when the context ends."""
-        response = await self._send(method, url, dict(headers or {}), content)
-        try:
-            yield StreamedAnswer(response)
-        finally:
-            await response.aclose()
+        return _Sent(partial(self._send, method, url, dict(headers or {}), content))
 
     async def _send(self, method: str, url: str, headers: dict[str, str], content: Content | None) -> httpx.Response:
         """Send, and follow redirects of requests that have no body."""
@@ -201,15 +210,28 @@ class HttpClient:
     ) -> httpx.Response:
         body = content if content is None or isinstance(content, bytes) else _Upload(content)
         try:
-            with _mapped_errors(url):
-                request = httpx.Request(
-                    method, url, headers={**_DEFAULT_HEADERS, **headers}, content=body, extensions=self._extensions
-                )
-                return await self._transport.handle_async_request(request)
-        except OciError as exc:
+            request = httpx.Request(
+                method, url, headers={**_DEFAULT_HEADERS, **headers}, content=body, extensions=self._extensions
+            )
+            return await self._transport.handle_async_request(request)
+        except _LIBRARY_ERRORS as exc:
             if isinstance(body, _Upload) and body.failure is not None:
                 raise body.failure from exc
-            raise
+            raise _mapped(exc, url) from exc
+
+
+class _Sent(contextlib.AbstractAsyncContextManager[StreamedAnswer]):
+    """A class, because there is one for every request, and a generator costs three times as much."""
+
+    def __init__(self, send: Callable[[], Awaitable[httpx.Response]]) -> None:
+        self._send = send
+
+    async def __aenter__(self) -> StreamedAnswer:
+        self._response = await self._send()
+        return StreamedAnswer(self._response)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._response.aclose()
 
 
 class _Upload:
@@ -337,20 +359,18 @@ class _ResponseStream(httpx.AsyncByteStream):
         self._response.close()
 
 
-@contextlib.contextmanager
-def _mapped_errors(url: str, *, body: bool = False) -> Iterator[None]:
-    """Turn the library's errors into ours. A reset in the middle of a body is a truncated body."""
+def _mapped(error: Exception, url: str, *, body: bool = False) -> OciError:
+    """Turn one of _LIBRARY_ERRORS into ours. A reset in the middle of a body is a truncated body."""
     where = without_query(url)
-    try:
-        yield
-    except (aiohttp.ClientSSLError, ssl.SSLError) as exc:
-        raise TlsFailure(f"{where}: {exc}") from exc
-    except TimeoutError as exc:
-        raise RegistryTimeout(f"{where}: no answer in time") from exc
-    except (aiohttp.ClientError, OSError) as exc:
-        kind = TruncatedBody if body else Unreachable
-        raise kind(f"{where}: {str(exc) or type(exc).__name__}") from exc
-    except httpx.RemoteProtocolError as exc:  # the library reads the Location of redirects too
-        raise UnexpectedAnswer(f"{where}: {exc}") from exc
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
-        raise Unreachable(f"{where}: {exc}") from exc
+    match error:
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return TlsFailure(f"{where}: {error}")
+        case TimeoutError():
+            return RegistryTimeout(f"{where}: no answer in time")
+        case aiohttp.ClientError() | OSError():
+            kind = TruncatedBody if body else Unreachable
+            return kind(f"{where}: {str(error) or type(error).__name__}")
+        case httpx.RemoteProtocolError():  # the library reads the Location of redirects too
+            return UnexpectedAnswer(f"{where}: {error}")
+        case _:
+            return Unreachable(f"{where}: {error}")

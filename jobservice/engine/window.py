@@ -11,7 +11,7 @@ import heapq
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from jobservice.engine.backoff import MAX_RETRY_AFTER_S
@@ -44,12 +44,11 @@ class Window:
     @asynccontextmanager
     async def slot(self, priority: int = 0) -> AsyncIterator[None]:
         """Wait for a place, and keep it as long as the context lasts."""
-        await self._enter(priority)
+        await self.enter(priority)
         try:
             yield
         finally:
-            self._in_flight -= 1
-            self._admit()
+            self.leave()
 
     def widen(self) -> None:
         """A request went well: double the window with each round of them at first, later add one a round."""
@@ -64,7 +63,8 @@ class Window:
         self._narrowed_at = now
         self.size = max(MIN_REQUESTS, self.size / 2)
 
-    async def _enter(self, priority: int) -> None:
+    async def enter(self, priority: int = 0) -> None:
+        """Wait for a place; `leave` it."""
         if self._in_flight < int(self.size) and not self._waiting:
             self._in_flight += 1
             return
@@ -75,9 +75,13 @@ class Window:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 # The place was given just as its waiter was cancelled.
-                self._in_flight -= 1
-                self._admit()
+                self.leave()
             raise
+
+    def leave(self) -> None:
+        """Give the place to the next."""
+        self._in_flight -= 1
+        self._admit()
 
     def _admit(self) -> None:
         while self._waiting and self._in_flight < int(self.size):
@@ -98,14 +102,12 @@ class RegistryGate:
         self._held_until = 0.0
         self._windows = {action: Window(MAX_BLOBS if action in _BLOB_ACTIONS else MAX_REQUESTS) for action in Action}
 
-    @asynccontextmanager
-    async def slot(self, action: Action, priority: int = 0) -> AsyncIterator[None]:
+    def slot(self, action: Action, priority: int = 0) -> AbstractAsyncContextManager[None]:
         """Wait until the registry is not held and its window has a place."""
-        async with self._windows[action].slot(priority):
-            await self._wait_for_release()
-            yield
+        return _Slot(self, self._windows[action], priority)
 
-    async def _wait_for_release(self) -> None:
+    async def wait_for_release(self) -> None:
+        """Wait while the registry is held."""
         # A hold may be made longer while it lasts.
         while (pause := self._held_until - self._clock()) > 0:  # noqa: ASYNC110 - time ends it, not an event
             await asyncio.sleep(pause)
@@ -133,6 +135,28 @@ class RegistryGate:
     def window_size(self, action: Action) -> float:
         """Return how many such requests are let through at once."""
         return self._windows[action].size
+
+
+class _Slot(AbstractAsyncContextManager[None]):
+    """A class, because there is one for every request, and a generator costs three times as much."""
+
+    __slots__ = ("_gate", "_priority", "_window")
+
+    def __init__(self, gate: RegistryGate, window: Window, priority: int) -> None:
+        self._gate = gate
+        self._window = window
+        self._priority = priority
+
+    async def __aenter__(self) -> None:
+        await self._window.enter(self._priority)
+        try:
+            await self._gate.wait_for_release()
+        except BaseException:
+            self._window.leave()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._window.leave()
 
 
 def _pause_s(outcome: Outcome) -> float | None:
