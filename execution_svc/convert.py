@@ -221,6 +221,8 @@ def _job_to_pb(job: Job) -> job_pb2.JobSpec:
             destination_repository=job.destination_repository,
             references=[artifact_pb2.ArtifactReference(tag=each.tag, digest=each.digest) for each in job.references],
             override=job.override,
+            # A newer policy_svc may have written fields that we do not know.
+            options=ParseDict(dict(job.options), transfer_pb2.TransferOptions(), ignore_unknown_fields=True),
         ),
     )
 

@@ -1,10 +1,10 @@
 """A task, and the job that carries it out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NewType, Self
+from typing import Any, Final, NewType, Self
 
 from execution_svc.domain.execution import ExecutionId
 from execution_svc.domain.transfer import NO_PROGRESS, Failure, Progress, Reference, ReferenceResult
@@ -107,7 +107,11 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A task as it is handed to the jobservice."""
+    """A task as it is handed to the jobservice.
+
+    `options` is the JSON form of `transship.type.v1.TransferOptions`, with the field names of the proto: how artifacts
+    are copied is decided by the policy and understood by the jobservice; here it passes through.
+    """
 
     key: JobKey
     fairness_group: str
@@ -117,6 +121,7 @@ class Job:
     destination_repository: str
     references: tuple[Reference, ...]
     override: bool
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ TASK_COLUMNS: Final[LiteralString] = (
 # For an UPDATE of tasks FROM executions AS e.
 JOB_COLUMNS: Final[LiteralString] = """
     tasks.id, tasks.run, e.id AS execution_id, e.policy, e.policy_snapshot -> 'override' AS override,
+    e.policy_snapshot -> 'options' AS options,
     tasks.source_registry, tasks.source_repository, tasks.destination_registry, tasks.destination_repository,
     tasks.tags, tasks.digests
 """
@@ -88,6 +89,7 @@ def to_job(row: Row) -> Job:
             Reference(tag=tag, digest=digest) for tag, digest in zip(row["tags"], row["digests"], strict=True)
         ),
         override=bool(row["override"]),
+        options=row["options"] or {},
     )
 
 

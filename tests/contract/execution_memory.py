@@ -334,6 +334,7 @@ class MemoryStore:
             destination_repository=row.task.destination_repository,
             references=row.planned.references,
             override=policy.override,
+            options=policy.document.get("options", {}),
         )
 
 

@@ -53,6 +53,7 @@ POLICY = Policy.of_document(
         "source_registry": "registries/a",
         "destinations": [{"registry": "registries/b"}],
         "override": True,
+        "options": {"platforms": ["linux/amd64"], "max_bytes_per_second": "10"},
     }
 )
 DENIED = Failure(
@@ -244,6 +245,7 @@ async def test_tasks_get_jobs_when_they_are_released(stores: Stores) -> None:
 
     assert (job.key, job.override, job.fairness_group) == (JobKey(task=TaskId("t"), run=1), True, "policies/p")
     assert job.references == a_task("t").references
+    assert job.options == POLICY.document["options"]
     assert await stores.jobs.claim_tasks(10) == []
     assert await stores.jobs.in_flight() == [job.key]
 

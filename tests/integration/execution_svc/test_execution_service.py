@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -29,11 +29,19 @@ from transship.execution.v1.execution_pb2_grpc import ExecutionServiceStub
 from transship.job.v1 import job_pb2
 from transship.policy.v1 import policy_pb2
 from transship.sdk.executions import Executions
+from transship.type.v1.transfer_pb2 import TransferOptions
 
 if TYPE_CHECKING:  # the stubs know it, the module does not
     from transship.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
 
 Execution = pb.Execution
+OPTIONS = TransferOptions(
+    platforms=["linux/amd64"],
+    referrers=True,
+    referrer_types=["application/spdx+json"],
+    foreign_layers=True,
+    max_bytes_per_second=2**40,
+)
 
 
 @pytest.fixture
@@ -97,6 +105,18 @@ async def test_an_execution_copies_each_reference_once(service: "ExecutionServic
     assert set(peers.jobs.copies().values()) == {1}
     assert len(peers.jobs.copies()) == 251
     assert peers.catalog.prepared == {"library/nginx": 1, "a": 1}
+
+
+@pytest.mark.parametrize("subject", [{"policy": "policies/thin"}, {"inline_policy": a_policy(options=OPTIONS)}])
+async def test_jobs_learn_how_artifacts_are_copied(
+    service: "ExecutionServiceAsyncStub", peers: Peers, subject: dict[str, Any]
+) -> None:
+    peers.policies.stored["policies/thin"] = a_policy(name="policies/thin", options=OPTIONS)
+
+    await ended(service, await service.StartExecution(pb.StartExecutionRequest(**subject)))
+
+    (job,) = peers.jobs.jobs.values()
+    assert job.replicate.options == OPTIONS
 
 
 async def test_nothing_to_replicate_is_a_success(service: "ExecutionServiceAsyncStub", peers: Peers) -> None:
