@@ -5,13 +5,16 @@ from typing import Annotated, Final
 
 import typer
 
+from transship.cli import transfer
 from transship.cli.command import command
 from transship.cli.connect import Session
 from transship.cli.render import Columns, last_part, time_text, yes_no
+from transship.cli.transfer import ForeignLayers, LimitRate, Platforms, Referrers, ReferrerTypes, given
 from transship.policy.v1.policy_pb2 import Destination, Policy
 from transship.sdk import destination, name_filter, tag_filter
 from transship.sdk.policies import PolicyChanges
 from transship.type.v1.filter_pb2 import Filter
+from transship.type.v1.transfer_pb2 import TransferOptions
 
 app = typer.Typer(help="Policies: what is replicated from where to where.", no_args_is_help=True)
 
@@ -42,6 +45,7 @@ _DETAILS: Final[Columns[Policy]] = {
     "Destinations": lambda each: "\n".join(map(_destination_text, each.destinations)),
     "Filters": lambda each: "\n".join(map(_filter_text, each.filters)),
     "Override": lambda each: yes_no(each.override),
+    **transfer.DETAILS,
     "Enabled": lambda each: yes_no(not each.disabled),
     "Created": lambda each: time_text(each.create_time),
     "Changed": lambda each: time_text(each.update_time),
@@ -102,6 +106,11 @@ async def create(
         bool, typer.Option("--override/--no-override", help="Overwrite tags that have another digest, or leave them.")
     ] = True,
     disabled: Annotated[bool, typer.Option("--disabled", help="It cannot be run until it is enabled.")] = False,
+    platforms: Platforms = None,
+    referrers: Referrers = None,
+    referrer_types: ReferrerTypes = None,
+    foreign_layers: ForeignLayers = None,
+    rate: LimitRate = None,
     description: _Description = None,
 ) -> None:
     """Creates a policy. Without a filter it takes everything.
@@ -119,6 +128,7 @@ async def create(
             override=override,
             disabled=disabled,
             description=description or "",
+            options=TransferOptions(**given(platforms, referrers, referrer_types, foreign_layers, rate)),
         )
     session.screen.one(policy, _DETAILS)
 
@@ -162,6 +172,11 @@ async def update(
         bool | None, typer.Option("--override/--no-override", help="Overwrite tags, or leave them.")
     ] = None,
     disabled: Annotated[bool | None, typer.Option("--disabled/--enabled", help="Whether it can be run.")] = None,
+    platforms: Platforms = None,
+    referrers: Referrers = None,
+    referrer_types: ReferrerTypes = None,
+    foreign_layers: ForeignLayers = None,
+    rate: LimitRate = None,
     description: _Description = None,
 ) -> None:
     """Changes what is given and nothing else. Filters that are given take the place of all that there were.
@@ -183,10 +198,15 @@ async def update(
         changes["disabled"] = disabled
     if description is not None:
         changes["description"] = description
-    if not changes:
+    options = given(platforms, referrers, referrer_types, foreign_layers, rate)
+    if not changes and not options:
         raise typer.BadParameter("Say what to change; --help shows the options.")
     async with session.client() as client:
-        policy = await client.policies.update(name, **changes)
+        etag = ""
+        if options:  # They are replaced as a whole, so nobody else may have changed them meanwhile.
+            present = await client.policies.get(name)
+            etag, changes["options"] = present.etag, transfer.changed(present.options, options)
+        policy = await client.policies.update(name, etag=etag, **changes)
     session.screen.one(policy, _DETAILS)
 
 

@@ -9,6 +9,7 @@ import typer
 from transship.cli.command import command
 from transship.cli.connect import Session
 from transship.cli.render import Columns, enum_text, last_part, time_text, yes_no
+from transship.cli.transfer import limit_rate, rate_text
 from transship.registry.v1.registry_pb2 import Credential, Registry
 from transship.sdk.registries import RegistryChanges
 
@@ -31,6 +32,7 @@ _DETAILS: Final[Columns[Registry]] = {
     "User": lambda each: each.credential.username,
     "Certificate unchecked": lambda each: yes_no(each.insecure),
     "Own authority": lambda each: yes_no(bool(each.ca_certificate)),
+    "Rate limit": lambda each: rate_text(each.max_bytes_per_second),
     "State": lambda each: enum_text(Registry.State, each.state),
     "Because": lambda each: each.state_message,
     "Tried": lambda each: time_text(each.check_time),
@@ -57,6 +59,10 @@ _CaFile = Annotated[
         rich_help_panel=_ACCESS,
     ),
 ]
+_LimitRate = Annotated[
+    int | None,
+    limit_rate("At most so much is read from it, and as much written to it, by all workers together."),
+]
 _Description = Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for, at most 1,000 characters.")]
 _NoCheck = Annotated[bool, typer.Option("--no-check", help="Store it without trying it.")]
 
@@ -77,6 +83,7 @@ async def create(
         bool, typer.Option("--insecure", help="Do not check the certificate.", rich_help_panel=_ACCESS)
     ] = False,
     ca_file: _CaFile = None,
+    rate: _LimitRate = None,
     description: _Description = None,
     no_check: _NoCheck = False,
 ) -> None:
@@ -94,6 +101,7 @@ async def create(
             credential=credential,
             insecure=insecure,
             ca_certificate=ca_file.read_text() if ca_file else "",
+            max_bytes_per_second=rate or 0,
             description=description or "",
             skip_check=no_check,
         )
@@ -134,6 +142,7 @@ async def update(
         ),
     ] = None,
     ca_file: _CaFile = None,
+    rate: _LimitRate = None,
     description: _Description = None,
     no_check: _NoCheck = False,
 ) -> None:
@@ -152,6 +161,8 @@ async def update(
         changes["insecure"] = insecure
     if ca_file is not None:
         changes["ca_certificate"] = ca_file.read_text()
+    if rate is not None:
+        changes["max_bytes_per_second"] = rate
     if description is not None:
         changes["description"] = description
     if not changes:

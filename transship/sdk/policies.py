@@ -10,6 +10,7 @@ from transship.policy.v1 import policy_pb2 as pb
 from transship.sdk.calls import Calls
 from transship.sdk.names import policy_name, registry_name
 from transship.type.v1.filter_pb2 import Filter
+from transship.type.v1.transfer_pb2 import TransferOptions
 
 if TYPE_CHECKING:  # A name for type checkers only.
     from transship.policy.v1.policy_pb2_grpc import PolicyServiceAsyncStub
@@ -18,7 +19,7 @@ _GLOB_CHARACTERS: Final = re.compile(r"([*?\[\]{}\\])")
 
 
 class PolicyChanges(TypedDict, total=False):
-    """What can be changed of a policy; destinations and filters are given as a whole."""
+    """What can be changed of a policy; destinations, filters and options are given as a whole."""
 
     description: str
     source_registry: str
@@ -27,6 +28,7 @@ class PolicyChanges(TypedDict, total=False):
     override: bool
     disabled: bool
     trigger: pb.Trigger
+    options: TransferOptions
 
 
 class Policies:
@@ -45,6 +47,7 @@ class Policies:
         filters: Sequence[Filter] = (),
         override: bool = False,
         disabled: bool = False,
+        options: TransferOptions | None = None,
         description: str = "",
         validate_only: bool = False,
     ) -> pb.Policy:
@@ -55,6 +58,7 @@ class Policies:
             filters=filters,
             override=override,
             disabled=disabled,
+            options=options,
             description=description,
         )
         request = pb.CreatePolicyRequest(policy_id=policy_id, policy=policy, validate_only=validate_only)

@@ -21,6 +21,7 @@ class RegistryChanges(TypedDict, total=False):
     credential: pb.Credential | None
     insecure: bool
     ca_certificate: str
+    max_bytes_per_second: int
 
 
 class Registries:
@@ -39,6 +40,7 @@ class Registries:
         credential: pb.Credential | None = None,
         insecure: bool = False,
         ca_certificate: str = "",
+        max_bytes_per_second: int = 0,
         description: str = "",
         skip_check: bool = False,
     ) -> pb.Registry:
@@ -49,6 +51,7 @@ class Registries:
             credential=credential,
             insecure=insecure,
             ca_certificate=ca_certificate,
+            max_bytes_per_second=max_bytes_per_second,
             description=description,
         )
         request = pb.CreateRegistryRequest(registry_id=registry_id, registry=registry, skip_check=skip_check)

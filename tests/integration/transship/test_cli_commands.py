@@ -18,7 +18,7 @@ from tests.integration.transship.fake_services import Execution, FakeServices, T
 from transship.policy.v1.policy_pb2 import Policy
 from transship.registry.v1.registry_pb2 import Registry
 from transship.type.v1.filter_pb2 import Filter
-from transship.type.v1.transfer_pb2 import Failure, LogEntry
+from transship.type.v1.transfer_pb2 import Failure, LogEntry, TransferOptions
 
 PASSWORD = "correct horse battery staple"
 ERASE = "\x1b[2J"
@@ -123,7 +123,9 @@ async def test_an_update_sends_what_is_given(cli: Cli, fakes: FakeServices) -> N
     [
         ("registry", "update", "hub"),
         ("registry", "create", "hub", "--type", "t", "--url", "u", "--username", "robot"),
+        ("registry", "update", "hub", "--limit-rate", "-1"),
         ("policy", "update", "p", "--namespace", "mirror"),
+        ("policy", "update", "p", "--limit-rate", "10Mb"),
         ("copy", "nginx", "host.example/nginx"),
         ("copy", "host.example/nginx:1", "host.example/nginx:2"),
         ("copy", f"host.example/nginx@sha256:{'0' * 64}", "host.example/nginx"),
@@ -183,6 +185,41 @@ async def test_options_make_a_policy(cli: Cli, fakes: FakeServices) -> None:
 async def test_a_policy_overrides_unless_told_otherwise(cli: Cli, fakes: FakeServices) -> None:
     await cli("policy", "create", "nightly", "--source", "hub", "--destination", "x")
     assert fakes.policies.stored["policies/nightly"].override
+
+
+HOW = "--platform linux/amd64 --platform linux/arm64/v8 --referrer-type a/sbom --foreign-layers --limit-rate 10MiB"
+
+
+async def test_a_policy_says_how_artifacts_are_copied(cli: Cli, fakes: FakeServices) -> None:
+    created = await cli("policy", "create", "nightly", "--source", "hub", "--destination", "x", *HOW.split())
+    assert created.code == 0
+    assert fakes.policies.stored["policies/nightly"].options == TransferOptions(
+        platforms=["linux/amd64", "linux/arm64/v8"],
+        referrers=True,
+        referrer_types=["a/sbom"],
+        foreign_layers=True,
+        max_bytes_per_second=10 * 2**20,
+    )
+    shown = " ".join((await cli("policy", "get", "nightly")).out.split())
+    assert "Platforms linux/amd64 linux/arm64/v8 Referrers a/sbom Foreign layers yes Rate limit 10.5 MB/s" in shown
+
+
+async def test_an_update_keeps_the_options_that_are_not_given(cli: Cli, fakes: FakeServices) -> None:
+    await cli("policy", "create", "nightly", "--source", "hub", "--destination", "x", *HOW.split())
+    updated = await cli("policy", "update", "nightly", "--platform", "all", "--no-referrers", "--limit-rate", "0")
+    assert updated.code == 0
+    request = fakes.calls.requests["UpdatePolicy"][0]
+    assert (list(request.update_mask.paths), request.policy.etag) == (["options"], "1")
+    assert request.policy.options == TransferOptions(referrer_types=["a/sbom"], foreign_layers=True)
+
+
+async def test_a_registry_has_a_limit_of_bytes(cli: Cli, fakes: FakeServices) -> None:
+    options = ("--type", "docker-registry", "--url", "https://hub.example")
+    assert "2.5 MB/s" in (await cli("registry", "create", "hub", *options, "--limit-rate", "2.5MB")).out
+    assert fakes.registries.stored["registries/hub"].max_bytes_per_second == 2_500_000
+    assert (await cli("registry", "update", "hub", "--limit-rate", "0")).code == 0
+    assert list(fakes.calls.requests["UpdateRegistry"][0].update_mask.paths) == ["max_bytes_per_second"]
+    assert fakes.registries.stored["registries/hub"].max_bytes_per_second == 0
 
 
 async def test_a_run_that_succeeds_sums_up(cli: Cli, fakes: FakeServices) -> None:
@@ -275,7 +312,8 @@ async def test_tasks_and_their_logs(cli: Cli, fakes: FakeServices) -> None:
 async def test_a_copy_uses_the_registries_that_are_there(cli: Cli, fakes: FakeServices) -> None:
     with_registries(fakes, hub="https://hub.example", mirror="http://127.0.0.1:5000", path="https://x.example/path")
     fakes.executions.script = [finished(Execution.STATE_SUCCEEDED)]
-    result = await cli("copy", "hub.example:443/library/nginx:1.27", "127.0.0.1:5000/nginx", "--no-override")
+    options = ("--no-override", "--platform", "linux/arm64", "--referrers", "--limit-rate", "1MB")
+    result = await cli("copy", "hub.example:443/library/nginx:1.27", "127.0.0.1:5000/nginx", *options)
     assert result.code == 0
     policy = fakes.calls.requests["StartExecution"][0].inline_policy
     assert policy.source_registry == "registries/hub"
@@ -288,6 +326,7 @@ async def test_a_copy_uses_the_registries_that_are_there(cli: Cli, fakes: FakeSe
         (Filter.DIMENSION_TAG, "1.27"),
     ]
     assert not policy.override
+    assert policy.options == TransferOptions(platforms=["linux/arm64"], referrers=True, max_bytes_per_second=10**6)
     assert not fakes.calls.requests["CreateRegistry"]
 
 
