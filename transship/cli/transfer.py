@@ -29,7 +29,7 @@ Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Of images for many platforms only such as `linux/arm64/v8`, or `all`. May be given several times.",
+        help="Of an image for many platforms keep only those such as `linux/arm64/v8`, or `all`. May be given several times.",
         rich_help_panel=_HOW,
     ),
 ]
@@ -37,7 +37,7 @@ Referrers = Annotated[
     bool | None,
     typer.Option(
         "--referrers/--no-referrers",
-        help="Copy signatures, SBOMs and what else refers to an artifact with it, or do not. Default: do not.",
+        help="Copy signatures, SBOMs and what else refers to an artifact with it, or do not. Off unless set.",
         show_default=False,
         rich_help_panel=_HOW,
     ),
@@ -47,7 +47,7 @@ ReferrerTypes = Annotated[
     typer.Option(
         "--referrer-type",
         metavar="TYPE",
-        help="With referrers, but only of this artifact type, or `all`. May be given several times.",
+        help="Copy referrers, but only those of this artifact type, or `all`. May be given several times.",
         rich_help_panel=_HOW,
     ),
 ]
@@ -55,7 +55,7 @@ ForeignLayers = Annotated[
     bool | None,
     typer.Option(
         "--foreign-layers/--no-foreign-layers",
-        help="Fetch layers that live outside of registries and push them, or do not. Default: do not.",
+        help="Fetch layers that live outside of registries and push them, or do not. Off unless set.",
         show_default=False,
         rich_help_panel=_HOW,
     ),
