@@ -29,7 +29,7 @@ Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Of an image for many platforms keep only those such as `linux/arm64/v8`, or `all`. May be given several times.",
+        help="Keep of an image for many platforms only such as `linux/arm64/v8`, or `all`. May be given several times.",
         rich_help_panel=_HOW,
     ),
 ]
