@@ -61,9 +61,9 @@ class RangeReader:
             self._begin(offset)
 
     def close(self) -> None:
-        """End what is under way."""
+        """End what is under way, and return when it has ended."""
         self._cancellation.cancel()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self) -> None:
         """Ask for the next parts, as long as there are buffers for them."""

@@ -1,6 +1,8 @@
 """Several ranges of one blob at once."""
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,6 +17,7 @@ from oci_client.errors import TruncatedBody
 from oci_client.http import TlsOptions, make_ssl_context
 from oci_client.testing import Action, FakeRegistry, Match, SyntheticBlob, an_image, effects, serve_in_thread
 from oci_client.testing.messages import Handler, Reply, Request
+from tests.engine_kit import until
 
 KIB = 1024
 BLOB = SyntheticBlob(300 * KIB + 7, seed=3)
@@ -28,6 +31,16 @@ def registry() -> Iterator[FakeRegistry]:
     with serve_in_thread(FakeRegistry()) as registry:
         registry.push("library/app", an_image([BLOB]), "1")
         yield registry
+        # It must hear of the connections that were cut before it stops.
+        wait_until(lambda: not registry.log.in_flight())
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Return when something holds, or after two seconds."""
+    for _ in range(200):
+        if holds():
+            return
+        time.sleep(0.01)
 
 
 @contextmanager
@@ -102,15 +115,20 @@ class Impatient(Cancellation):
         return Impatient()
 
 
-def test_a_cancelled_transfer_ends_its_ranges(registry: FakeRegistry) -> None:
-    registry.misbehave(effects.Stall(), match=GET)
-    with blob_of(registry) as blob:
-        reader = RangeReader(blob, LIMITS, 0)
-        reader._ask()
-        blob.cancellation.cancel()
-        with pytest.raises(TransferCancelled):
-            reader.readinto(memoryview(bytearray(1)))
-        reader.close()
+async def test_a_cancelled_transfer_ends_its_ranges() -> None:
+    stall = effects.Stall()
+    async with FakeRegistry() as registry:
+        registry.push("library/app", an_image([BLOB]), "1")
+        registry.misbehave(stall, match=GET)
+        with blob_of(registry) as blob:
+            reader = RangeReader(blob, LIMITS, 0)
+            reading = asyncio.create_task(asyncio.to_thread(reader.readinto, memoryview(bytearray(1))))
+            await until(lambda: registry.log.in_flight() == LIMITS.parallel_reads)
+            blob.cancellation.cancel()
+            with pytest.raises(TransferCancelled):
+                await reading
+            await asyncio.to_thread(reader.close)
+        await until(lambda: not registry.log.in_flight())
 
 
 def test_a_slow_source_is_read_by_ranges(registry: FakeRegistry) -> None:
