@@ -15,12 +15,13 @@ from execution_svc.config import ExecutionConfig
 from jobservice.config import JobConfig
 from policy_svc.config import PolicyConfig
 from registry_svc.config import RegistryConfig
+from service_kit.config import ServiceConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
-CONFIGS = {
+CONFIGS: dict[str, type[ServiceConfig]] = {
     "registry-svc": RegistryConfig,
     "policy-svc": PolicyConfig,
     "execution-svc": ExecutionConfig,
