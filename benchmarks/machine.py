@@ -40,4 +40,5 @@ def _output(command: tuple[str, ...]) -> str:
     if program is None:
         return ""
     done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=10, check=False)
-    return next(iter(done.stdout.strip().splitlines()), "")
+    # Whatever they say before it, the version comes last.
+    return next(reversed(done.stdout.split()), "")
