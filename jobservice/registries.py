@@ -77,7 +77,6 @@ class Registries:
 
     def _open(self, registry: str, access: Access) -> _Opened:
         limit = access.max_bytes_per_second
-        limit = access.max_bytes_per_second
         identity = (access.registry_uid, access.url, access.insecure, access.ca_certificate, limit)
         if identity not in self._opened:
             authorizer = AccessAuthorizer(registry, self._access)

@@ -12,7 +12,7 @@ from jobservice.gateways import Access, AccessKind, RepositoryScope
 from jobservice.registries import Registries
 from oci_client.auth import pull_scope, push_scope
 from oci_client.gate import Action
-from service_kit.errors import Kind, ServiceError
+from service_kit.errors import DOMAIN, Kind, RemoteError, ServiceError
 from service_kit.secret import Secret
 
 PULL = frozenset({pull_scope("library/app")})
@@ -108,14 +108,10 @@ async def test_a_value_for_everything_is_shared_by_all_repositories(clock: Clock
 
 
 async def test_a_refusal_keeps_its_reason(clock: Clock) -> None:
-    class Down(ServiceError):
-        """The registry does not answer."""
-
-        kind = Kind.UNAVAILABLE
-        reason = "REGISTRY_UNREACHABLE"
-
     issuer = Issuer()
-    issuer.failure = Down()
+    issuer.failure = RemoteError.of(
+        Kind.UNAVAILABLE, message="The registry does not answer.", reason="REGISTRY_UNREACHABLE", domain=DOMAIN
+    )
     with pytest.raises(AccessRefused) as caught:
         await AccessAuthorizer("registries/r", issuer, clock=clock).authorize(PULL)
 
