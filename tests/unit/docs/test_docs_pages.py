@@ -1,6 +1,7 @@
 """Pages say what is so: the list of errors is that of the protos, and what a page links to is there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,11 @@ def test_targets_of_make_exist(path: Path) -> None:
     targets = set(_TARGET.findall((ROOT / "Makefile").read_text()))
     named = re.findall(r"(?:`|^)make ([a-z0-9-]+)", path.read_text(), re.MULTILINE)
     assert set(named) <= targets
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    names = {re.split(r"[\[=<>]", each)[0] for group in groups for each in group}
+    reasons = (ROOT / "docs/decisions/0001-dependencies.md").read_text()
+    assert {name for name in names if not re.search(rf"(?<![\w-]){name}(?![\w-])", reasons)} == set()
