@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -53,6 +54,10 @@ def _words(text: str) -> list[str]:
 async def _measure(
     scenarios: Sequence[Scenario], sizes: Sizes, rounds: int, only: Sequence[str] | None
 ) -> list[Measurement]:
+    this = asyncio.current_task()
+    assert this is not None
+    # Ended like this, too, it leaves no process and no directory behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     commands, missing = find_commands()
     for line in missing:
         print(line)
