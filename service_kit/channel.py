@@ -18,7 +18,8 @@ DEADLINE_MARGIN_S: Final = 0.1
 
 _KEEPALIVE_TIME_MS: Final = 30_000  # a dead peer is noticed within 40 s, also behind NATs that drop idle connections
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
-_MAX_RECONNECT_BACKOFF_MS: Final = 5_000  # gRPC's own 120 s is longer than a restart of the peer by far
+# A peer that is back must not seem away for longer than callers repeat their calls; gRPC's own bound is 120 s.
+_MAX_RECONNECT_BACKOFF_MS: Final = 1_000
 
 OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.keepalive_time_ms", _KEEPALIVE_TIME_MS),

@@ -13,7 +13,8 @@ from service_kit.status import remote_errors
 READ_TIMEOUT_S: Final = 15.0
 # A service tries a registry before it stores it, and gives itself 30 s for a call.
 CHANGE_TIMEOUT_S: Final = 35.0
-MAX_ATTEMPTS: Final = 5
+# Over three seconds or more: a service needs one to find a peer again that was restarted (see service_kit.channel).
+MAX_ATTEMPTS: Final = 7
 # How long a stream may stay away: a service restarts in seconds, a replica takes over at once.
 REOPEN_PATIENCE_S: Final = 60.0
 _FIRST_DELAY_S: Final = 0.1

@@ -46,12 +46,12 @@ async def test_a_read_is_repeated_while_the_service_is_away(client: TransshipCli
     assert len(fakes.calls.requests["GetRegistry"]) == 3
 
 
-async def test_a_read_ends_after_five_attempts(client: TransshipClient, fakes: FakeServices) -> None:
+async def test_a_read_ends_after_seven_attempts(client: TransshipClient, fakes: FakeServices) -> None:
     fakes.calls.fail_next("GetRegistry", *[ShuttingDown() for _ in range(9)])
     with pytest.raises(TransshipError) as caught:
         await client.registries.get("hub")
     assert caught.value.reason == "SHUTTING_DOWN"
-    assert len(fakes.calls.requests["GetRegistry"]) == 5
+    assert len(fakes.calls.requests["GetRegistry"]) == 7
 
 
 async def test_a_create_is_not_repeated(client: TransshipClient, fakes: FakeServices) -> None:
