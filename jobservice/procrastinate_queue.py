@@ -11,6 +11,7 @@ import procrastinate
 import psycopg
 from procrastinate import jobs as procrastinate_jobs
 from procrastinate.types import JSONDict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import scalar_row
 
 from jobservice.queue import Start
@@ -46,7 +47,7 @@ class ProcrastinateQueue:
     @classmethod
     @asynccontextmanager
     async def opened(cls, conninfo: str) -> AsyncIterator[ProcrastinateQueue]:
-        async with open_pool(conninfo, schema=SCHEMA, max_size=_POOL_SIZE) as pool:
+        async with open_pool(_not_waiting_for_the_disk(conninfo), schema=SCHEMA, max_size=_POOL_SIZE) as pool:
             queue = cls(pool)
             async with queue._app.open_async(pool):
                 yield queue
@@ -92,6 +93,12 @@ class ProcrastinateQueue:
 
     async def _run_entry(self, keys: list[str]) -> None:
         await self._start(keys)
+
+
+def _not_waiting_for_the_disk(conninfo: str) -> str:
+    """What a crash of the database takes back is only that an entry was taken or done; its jobs are claimed once."""
+    options = conninfo_to_dict(conninfo).get("options") or ""
+    return make_conninfo(conninfo, options=f"{options} -c synchronous_commit=off".strip())
 
 
 def _portion(keys: int, workers: int) -> int:

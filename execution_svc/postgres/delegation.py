@@ -19,7 +19,7 @@ from execution_svc.postgres.rows import (
     to_key,
 )
 from execution_svc.postgres.settling import lock_executions_of, settle
-from service_kit.database import Pool
+from service_kit.database import Pool, single
 
 _IN_FLIGHT: Final = "SELECT id, run FROM tasks WHERE delegated AND state IN ('PENDING', 'RUNNING')"
 
@@ -123,7 +123,7 @@ class PostgresDelegationStore:
             await settle(conn, executions, now)
 
     async def _keys(self, statement: str) -> list[JobKey]:
-        async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+        async with single(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement)
             return [to_key(row) for row in await cursor.fetchall()]
 

@@ -14,7 +14,7 @@ from execution_svc.domain.task import Task, TaskFilter, TaskId
 from execution_svc.postgres.rows import EXECUTION_COLUMNS, TASK_COLUMNS, Row, to_execution, to_task
 from execution_svc.postgres.settling import settle, stop_waiting
 from execution_svc.store import ExecutionCursor
-from service_kit.database import Pool
+from service_kit.database import Pool, single
 
 _INSERT: Final = (
     """
@@ -87,7 +87,7 @@ class PostgresExecutionStore:
         self._pool = pool
 
     async def started_by(self, request_id: str, subject: str) -> Execution | None:
-        async with self._pool.connection() as conn:
+        async with single(self._pool) as conn:
             return await _started_by(conn, request_id, subject)
 
     async def create(self, request: StartRequest) -> Execution:
@@ -109,7 +109,7 @@ class PostgresExecutionStore:
         return started
 
     async def get(self, execution: ExecutionId) -> Execution:
-        async with self._pool.connection() as conn:
+        async with single(self._pool) as conn:
             return await _get(conn, _GET, execution)
 
     async def list_executions(
@@ -123,7 +123,7 @@ class PostgresExecutionStore:
             "before_id": before_id,
             "limit": limit,
         }
-        async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+        async with single(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_LIST, parameters)
             return [to_execution(row) for row in await cursor.fetchall()]
 
@@ -143,7 +143,7 @@ class PostgresExecutionStore:
             return await _get(conn, _GET, execution)
 
     async def task(self, execution: ExecutionId, task: TaskId) -> Task:
-        async with self._pool.connection() as conn:
+        async with single(self._pool) as conn:
             row = await _one(conn, _TASK, {"execution": execution, "task": task})
         if row is None:
             raise TaskNotFound(task=task)
@@ -156,7 +156,7 @@ class PostgresExecutionStore:
             "after": after,
             "limit": limit,
         }
-        async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+        async with single(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_TASKS, parameters)
             return [to_task(row) for row in await cursor.fetchall()]
 

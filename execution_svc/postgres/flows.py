@@ -19,7 +19,7 @@ from execution_svc.domain.task import Collision, PlannedTask, TaskState
 from execution_svc.domain.transfer import Failure, Reference
 from execution_svc.postgres.rows import failure_document
 from execution_svc.postgres.settling import Connection, settle, stop_waiting
-from service_kit.database import Pool
+from service_kit.database import Pool, single
 
 _CLAIM: Final = """
 UPDATE executions
@@ -91,7 +91,7 @@ class PostgresFlowStore:
         self._pool = pool
 
     async def claim_flow(self, *, token: str, now: datetime, until: datetime) -> FlowLease | None:
-        async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+        async with single(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_CLAIM, {"token": token, "now": now, "until": until})
             row = await cursor.fetchone()
         if row is None:
@@ -100,13 +100,13 @@ class PostgresFlowStore:
         return FlowLease(execution=ExecutionId(row["id"]), token=token, policy=policy, attempt=row["flow_attempt"])
 
     async def renew(self, lease: FlowLease, until: datetime) -> None:
-        async with self._pool.connection() as conn:
+        async with single(self._pool) as conn:
             cursor = await conn.execute(_RENEW, {**_of(lease), "until": until})
             if await cursor.fetchone() is None:
                 raise LeaseLost
 
     async def release(self, lease: FlowLease) -> None:
-        async with self._pool.connection() as conn:
+        async with single(self._pool) as conn:
             await conn.execute(_RELEASE, _of(lease))
 
     async def begin_listing(self, lease: FlowLease, *, release_tasks: bool) -> None:

@@ -12,7 +12,7 @@ from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry, LogLi
 from jobservice.errors import JobNotFound
 from jobservice.postgres.rows import STATUS_COLUMNS, notify, to_job, to_status
 from jobservice.store import Cursor
-from service_kit.database import Pool
+from service_kit.database import Pool, single
 
 _INSERT: Final = """
 INSERT INTO jobs (key, fairness_group, work)
@@ -90,7 +90,7 @@ class PostgresJobStore:
             return frozenset(await cursor.fetchall())
 
     async def get(self, key: str) -> Job:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=kwargs_row(to_job)) as cursor:
+        async with single(self._pool) as connection, connection.cursor(row_factory=kwargs_row(to_job)) as cursor:
             await cursor.execute(_SELECT_ONE, {"key": key})
             job = await cursor.fetchone()
         if job is None:
@@ -100,19 +100,19 @@ class PostgresJobStore:
     async def page(self, states: frozenset[JobState], *, limit: int, after: Cursor | None) -> list[Job]:
         time, key = after or (None, None)
         page = {"states": sorted(states), "limit": limit, "time": time, "key": key}
-        async with self._pool.connection() as connection, connection.cursor(row_factory=kwargs_row(to_job)) as cursor:
+        async with single(self._pool) as connection, connection.cursor(row_factory=kwargs_row(to_job)) as cursor:
             await cursor.execute(_SELECT_PAGE, page)
             return await cursor.fetchall()
 
     async def existing(self, keys: Sequence[str]) -> frozenset[str]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=scalar_row) as cursor:
+        async with single(self._pool) as connection, connection.cursor(row_factory=scalar_row) as cursor:
             await cursor.execute("SELECT key FROM jobs WHERE key = ANY(%s)", (list(keys),))
             return frozenset(await cursor.fetchall())
 
     async def newer(self, known: Mapping[str, int]) -> list[JobStatus]:
         given = {"keys": list(known), "revisions": list(known.values())}
         async with (
-            self._pool.connection() as connection,
+            single(self._pool) as connection,
             connection.cursor(row_factory=kwargs_row(to_status)) as cursor,
         ):
             await cursor.execute(_SELECT_NEWER, given)
@@ -124,7 +124,7 @@ class PostgresJobStore:
             await notify(connection, await cursor.fetchall(), urgent=True)
 
     async def read_log(self, key: str, *, after: int, limit: int) -> list[LogEntry]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=kwargs_row(_entry)) as cursor:
+        async with single(self._pool) as connection, connection.cursor(row_factory=kwargs_row(_entry)) as cursor:
             await cursor.execute(_SELECT_LOG, {"key": key, "after": after, "limit": limit})
             return await cursor.fetchall()
 

@@ -177,16 +177,16 @@ class PostgresRunStore:
         )
 
     async def forget(self, *, ended_s: float, limit: int) -> int:
-        async with self._pool.connection() as connection:
+        async with single(self._pool) as connection:
             return (await connection.execute(_FORGET, {"ended_s": ended_s, "limit": limit})).rowcount
 
     async def queued_for(self, seconds: float) -> list[str]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=scalar_row) as cursor:
+        async with single(self._pool) as connection, connection.cursor(row_factory=scalar_row) as cursor:
             await cursor.execute(_SELECT_QUEUED, {"seconds": seconds})
             return await cursor.fetchall()
 
     async def unqueue(self, keys: Sequence[str]) -> None:
-        async with self._pool.connection() as connection:
+        async with single(self._pool) as connection:
             await connection.execute(_UNQUEUE, {"keys": list(keys)})
 
 
