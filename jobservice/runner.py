@@ -21,7 +21,7 @@ from jobservice.transfer import Progress, ReferenceResult
 from service_kit.clock import Clock
 
 HEARTBEAT_INTERVAL_S: Final = 3.0
-SAMPLE_INTERVAL_S: Final = 0.2  # progress is told at most five times a second, by one statement for all runs
+SAMPLE_INTERVAL_S: Final = 0.5  # progress is told at most twice a second, by one statement for all runs
 
 _REWRITE_S: Final = 1.0  # between attempts to write an end down while the database is away
 

@@ -9,6 +9,7 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from functools import partial
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
@@ -38,6 +39,7 @@ MAX_CONNECTIONS: Final = 100  # of one client; the caller's own limits are lower
 MAX_REDIRECTS: Final = 5
 MAX_ERROR_BODY_BYTES: Final = 64 * 1024  # of an error's body; the rest is left unread
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024  # a page of a listing with long names stays far below
+MAX_SSL_CONTEXTS: Final = 32  # kept; one for all registries that the system's roots are enough for
 READ_BUFFER_BYTES: Final = 256 * 1024
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -72,8 +74,12 @@ class TlsOptions:
     ca_certificate: str | None = field(default=None, repr=False)
 
 
+@lru_cache(maxsize=MAX_SSL_CONTEXTS)
 def make_ssl_context(options: TlsOptions) -> ssl.SSLContext:
-    """Return the context for `options`, or raise TlsFailure for a certificate that cannot be read."""
+    """Return the context for `options`, or raise TlsFailure for a certificate that cannot be read.
+
+    Equal options share one: to read the system's roots takes tens of milliseconds and a megabyte.
+    """
     context = ssl.create_default_context()
     if options.ca_certificate:
         try:
