@@ -93,6 +93,8 @@ class BlobCopier:
         """Forget that the destination repository has these blobs: it says that it has not."""
         route = self._route
         self._here.difference_update(map(Digest, digests))
+        for digest in digests:
+            route.destination.flights.forget(Digest(digest))
         self._locations.forget(route.destination.uid, route.destination_repository, digests)
 
     async def _bring_once(self, blob: Descriptor, known: Mapping[str, Sequence[str]]) -> None:
@@ -114,9 +116,10 @@ class BlobCopier:
     async def _find_or_send(self, blob: Descriptor, repositories: Sequence[str]) -> _How:
         route = self._route
         own = route.destination_repository
-        if own in repositories:
+        landed = route.destination.flights.landed(blob.digest)
+        if own in repositories or own == landed:
             return _How.PRESENT
-        candidates = list(repositories[:MOUNT_CANDIDATES])
+        candidates = [*([landed] if landed else []), *repositories][:MOUNT_CANDIDATES]
         if route.source.uid == route.destination.uid:
             candidates.insert(0, route.source_repository)
         session = None

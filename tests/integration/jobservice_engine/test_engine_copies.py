@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
@@ -19,7 +20,7 @@ from oci_client.testing import (
     effects,
     index_of,
 )
-from tests.engine_kit import MIB, Memory, Worker, calls, content, failure, until
+from tests.engine_kit import MIB, Memory, MemoryLocations, Worker, calls, content, failure, until
 
 NESTED = index_of([an_index(seed=1), index_of([an_image(seed=9)])])
 
@@ -252,3 +253,32 @@ async def test_one_bad_tag_leaves_the_others_alone(
         Outcome.FAILED,
     ]
     assert content(destination, "library/app")[2].keys() == {"1", "2", "3"}
+
+
+class LateLocations(MemoryLocations):
+    """Answers what was so when it was asked, but late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def find(self, registry: str, repository: str, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        found = await super().find(registry, repository, digests)
+        if repository == "late":
+            await self.go_on.wait()
+        return found
+
+
+async def test_who_learns_late_of_a_landing_mounts_all_the_same(
+    source: FakeRegistry, destination: FakeRegistry
+) -> None:
+    source.push("library/app", an_image([10, 2000]), "1")
+    locations = LateLocations()
+    async with Worker(source, destination, memory=Memory(locations=locations)) as worker:
+        late = asyncio.create_task(worker.copy("1", to="late"))
+        await worker.copy("1", to="early")
+        locations.go_on.set()
+        await late
+
+    assert source.log.count(method="GET", action=Action.BLOB) == 3
+    assert destination.log.count(method="PUT", action=Action.UPLOAD) == 3
