@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from urllib.parse import parse_qs
+from weakref import WeakSet
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -14,6 +15,26 @@ from oci_client.testing.record import Recorded, RequestLog
 from oci_client.testing.routes import route
 
 SHUTDOWN_TIMEOUT_S = 0.2  # a stalled request does not hold up the end of a test
+LAST_TURNS = 5  # of the loop, in which connections that were being made or closed at the end come to theirs
+
+
+class _HttpServer(web.Server):
+    """Knows its connections, so that none outlives it: aiohttp lets one go that is still sending its last bytes."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+        super().__init__(handler, access_log=None, handler_cancellation=True)
+        self._transports: WeakSet[asyncio.Transport] = WeakSet()
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        self._transports.add(transport)
+        super().connection_made(handler, transport)
+
+    async def abort(self) -> None:
+        """Ends what is left of any connection."""
+        for _ in range(LAST_TURNS):
+            for transport in list(self._transports):
+                transport.abort()
+            await asyncio.sleep(0)
 
 
 class Server:
@@ -28,7 +49,8 @@ class Server:
         self.storage_url = ""
 
     async def start(self, host: str, port: int) -> None:
-        server = web.Server(self._serve, access_log=None, handler_cancellation=True)
+        server = _HttpServer(self._serve)
+        self._running.push_async_callback(server.abort)
         runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await runner.setup()
         self._running.push_async_callback(runner.cleanup)
