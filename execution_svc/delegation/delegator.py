@@ -43,6 +43,6 @@ class Delegator:
             async with self._streams.open() as stream:
                 session = Session(stream, self._store, self._changes, self._clock)
                 await session.run()
-        except* (ServiceError, psycopg.OperationalError) as errors:
-            log.warning("delegation interrupted", error=str(errors.exceptions[0]))
+        except (ServiceError, psycopg.OperationalError) as error:
+            log.warning("delegation interrupted", error=str(error))
         return session is not None and session.healthy

@@ -1,6 +1,5 @@
 """One stream to the jobservice, from its opening to its break. Nothing that a session remembers outlives it."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar, assert_never
 
@@ -20,6 +19,7 @@ from execution_svc.signals import Changes, Subscription
 from execution_svc.store import DelegationStore
 from service_kit.clock import Clock
 from service_kit.errors import ServiceUnavailable
+from service_kit.tasks import run_until_one_fails
 
 WINDOW: Final = 2000  # jobs in flight: enough to keep many workers busy, few enough to take turns among executions
 JOBS_PER_SUBMIT: Final = 100  # the limits of the messages
@@ -46,12 +46,10 @@ class Session:
         self.healthy = False  # whether the peer has said anything
 
     async def run(self) -> None:
-        """Ends only by raising, in a group: ServiceError when the stream broke, OperationalError for the database."""
+        """Ends only by raising: ServiceError when the stream broke, OperationalError for the database."""
         self._in_flight = set(await self._store.in_flight())
         with self._changes.subscribe() as changed:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(changed))
-                group.create_task(self._drive(changed))
+            await run_until_one_fails(self._listen(changed), self._drive(changed))
 
     async def _drive(self, changed: Subscription) -> None:
         for keys in _chunks(sorted(self._in_flight, key=str), KEYS_PER_MESSAGE):

@@ -1,13 +1,14 @@
-"""The end of tasks that run beside a server."""
+"""Loops that have no end of their own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from service_kit import tasks
-from service_kit.tasks import end_tasks
+from service_kit.tasks import end_tasks, run_until_one_fails
 
 
 async def repeated(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -57,3 +58,44 @@ async def test_a_task_that_has_ended_is_fine() -> None:
     await task
     await end_tasks(task)
     await end_tasks()
+
+
+async def deaf_to_one_cancellation(begun: asyncio.Event) -> None:
+    """As a loop is when the cancellation comes just as what it waits for succeeds."""
+    begun.set()
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    await asyncio.Event().wait()
+
+
+async def test_a_failure_is_raised_although_another_loop_does_not_hear_its_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "CANCEL_AGAIN_S", 0.01)
+    begun = asyncio.Event()
+
+    async def breaks() -> None:
+        await begun.wait()
+        raise OSError("the stream broke")
+
+    async with asyncio.timeout(10):
+        with pytest.raises(OSError, match="the stream broke"):
+            await run_until_one_fails(deaf_to_one_cancellation(begun), breaks())
+
+
+async def test_loops_end_with_whoever_runs_them() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def loop() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(run_until_one_fails(loop(), loop()))
+    await begun.wait()
+    await end_tasks(task)
+
+    assert task.cancelled()
+    assert ended.is_set()
