@@ -9,8 +9,7 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
