@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
 
 from jobservice.feeder import Feeder
 from jobservice.queue import Queue
 from jobservice.reaper import Reaper
 from jobservice.runner import Runner
 from jobservice.supervise import supervise
-
-CANCEL_AGAIN_S: Final = 1.0  # longer than any of the loops needs to end
+from service_kit.tasks import end_tasks
 
 
 class Worker:
@@ -51,19 +49,10 @@ class Worker:
     async def drain(self) -> None:
         """Takes no more jobs and gives back those that run. Heartbeats go on until the last one is given back."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_cancel(self._taking))
+            group.create_task(end_tasks(*self._taking))
             group.create_task(self._runner.drain())
-        await _cancel(self._tending)
+        await end_tasks(*self._tending)
 
 
 def _supervised(name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
     return asyncio.create_task(supervise(name, loop), name=name)
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancels until it is heard: libraries lose a cancellation that comes just as what they waited for does."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
