@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from transship.execution.v1 import task_pb2 as transship_dot_execution_dot_v1_dot_task__pb2
 from transship.policy.v1 import policy_pb2 as transship_dot_policy_dot_v1_dot_policy__pb2
 from transship.type.v1 import transfer_pb2 as transship_dot_type_dot_v1_dot_transfer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&transship/execution/v1/execution.proto\x12\x16transship.execution.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!transship/execution/v1/task.proto\x1a transship/policy/v1/policy.proto\x1a transship/type/v1/transfer.proto\"\x83\x06\n\tExecution\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x34\n\x0fpolicy_snapshot\x18\x03 \x01(\x0b\x32\x1b.transship.policy.v1.Policy\x12:\n\x07trigger\x18\x04 \x01(\x0e\x32).transship.execution.v1.Execution.Trigger\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32\'.transship.execution.v1.Execution.State\x12\x15\n\rstate_message\x18\x06 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x07 \x01(\x0b\x32\x1a.transship.type.v1.Failure\x12\x37\n\x0btask_counts\x18\x08 \x01(\x0b\x32\".transship.execution.v1.TaskCounts\x12\x35\n\x08progress\x18\t \x01(\x0b\x32#.transship.type.v1.TransferProgress\x12\x18\n\x10listing_complete\x18\n \x01(\x08\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x12\n\x0eSTATE_STOPPING\x10\x03\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n\x0cSTATE_FAILED\x10\x05\x12\x11\n\rSTATE_STOPPED\x10\x06\"6\n\x07Trigger\x12\x17\n\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x12\n\x0eTRIGGER_MANUAL\x10\x01\"q\n\nTaskCounts\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x0f\n\x07pending\x18\x02 \x01(\x03\x12\x0f\n\x07running\x18\x03 \x01(\x03\x12\x11\n\tsucceeded\x18\x04 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x03\x12\x0f\n\x07stopped\x18\x06 \x01(\x03\"\xbc\x01\n\x15StartExecutionRequest\x12=\n\x06policy\x18\x01 \x01(\tB+\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$H\x00\x12\x34\n\rinline_policy\x18\x02 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyH\x00\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x42\x10\n\x07subject\x12\x05\xbaH\x02\x08\x01\"L\n\x13GetExecutionRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\"\xca\x01\n\x15ListExecutionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12>\n\x06policy\x18\x03 \x01(\tB.\xbaH+r)2\'^(policies/[a-z0-9][a-z0-9._-]{0,63})?$\x12J\n\x06states\x18\x04 \x03(\x0e\x32\'.transship.execution.v1.Execution.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\x06\"\x07\x82\x01\x04\x10\x01 \x00\"h\n\x16ListExecutionsResponse\x12\x35\n\nexecutions\x18\x01 \x03(\x0b\x32!.transship.execution.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"M\n\x14StopExecutionRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\"N\n\x15RetryExecutionRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\"N\n\x15WatchExecutionRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\"N\n\x16WatchExecutionResponse\x12\x34\n\texecution\x18\x01 \x01(\x0b\x32!.transship.execution.v1.Execution2\x9d\x07\n\x10\x45xecutionService\x12\x62\n\x0eStartExecution\x12-.transship.execution.v1.StartExecutionRequest\x1a!.transship.execution.v1.Execution\x12^\n\x0cGetExecution\x12+.transship.execution.v1.GetExecutionRequest\x1a!.transship.execution.v1.Execution\x12o\n\x0eListExecutions\x12-.transship.execution.v1.ListExecutionsRequest\x1a..transship.execution.v1.ListExecutionsResponse\x12`\n\rStopExecution\x12,.transship.execution.v1.StopExecutionRequest\x1a!.transship.execution.v1.Execution\x12\x62\n\x0eRetryExecution\x12-.transship.execution.v1.RetryExecutionRequest\x1a!.transship.execution.v1.Execution\x12q\n\x0eWatchExecution\x12-.transship.execution.v1.WatchExecutionRequest\x1a..transship.execution.v1.WatchExecutionResponse0\x01\x12O\n\x07GetTask\x12&.transship.execution.v1.GetTaskRequest\x1a\x1c.transship.execution.v1.Task\x12`\n\tListTasks\x12(.transship.execution.v1.ListTasksRequest\x1a).transship.execution.v1.ListTasksResponse\x12h\n\x0bReadTaskLog\x12*.transship.execution.v1.ReadTaskLogRequest\x1a+.transship.execution.v1.ReadTaskLogResponse0\x01\x42\x82\x01\n\x19io.transship.execution.v1B\x0e\x45xecutionProtoP\x01Z:github.com/transship/transship-go/execution/v1;executionv1\xaa\x02\x16Transship.Execution.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&transship/execution/v1/execution.proto\x12\x16transship.execution.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!transship/execution/v1/task.proto\x1a transship/policy/v1/policy.proto\x1a transship/type/v1/transfer.proto\"\xe5\x07\n\tExecution\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x34\n\x0fpolicy_snapshot\x18\x03 \x01(\x0b\x32\x1b.transship.policy.v1.Policy\x12:\n\x07trigger\x18\x04 \x01(\x0e\x32).transship.execution.v1.Execution.Trigger\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32\'.transship.execution.v1.Execution.State\x12\x15\n\rstate_message\x18\x06 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x07 \x01(\x0b\x32\x1a.transship.type.v1.Failure\x12\x37\n\x0btask_counts\x18\x08 \x01(\x0b\x32\".transship.execution.v1.TaskCounts\x12\x35\n\x08progress\x18\t \x01(\x0b\x32#.transship.type.v1.TransferProgress\x12\x18\n\x10listing_complete\x18\n \x01(\x08\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nstarted_by\x18\x0e \x01(\t\x12>\n\x0f\x65vent_resources\x18\x0f \x03(\x0b\x32%.transship.execution.v1.EventResource\x12\x18\n\x10\x62ytes_per_second\x18\x10 \x01(\x03\x12\x35\n\x12remaining_duration\x18\x11 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa5\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x12\n\x0eSTATE_STOPPING\x10\x03\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n\x0cSTATE_FAILED\x10\x05\x12\x11\n\rSTATE_STOPPED\x10\x06\x12\x11\n\rSTATE_SKIPPED\x10\x07\"`\n\x07Trigger\x12\x17\n\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x12\n\x0eTRIGGER_MANUAL\x10\x01\x12\x15\n\x11TRIGGER_SCHEDULED\x10\x02\x12\x11\n\rTRIGGER_EVENT\x10\x03\"\xda\x02\n\rEventResource\x12N\n\toperation\x18\x01 \x01(\x0e\x32/.transship.execution.v1.EventResource.OperationB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1e\n\nrepository\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12:\n\x03tag\x18\x03 \x01(\tB-\xbaH*r(2&^([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?$\x12K\n\x06\x64igest\x18\x04 \x01(\tB;\xbaH8r624^([a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,})?$\"P\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x12\n\x0eOPERATION_PUSH\x10\x01\x12\x14\n\x10OPERATION_DELETE\x10\x02\"\x82\x01\n\nTaskCounts\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x0f\n\x07pending\x18\x02 \x01(\x03\x12\x0f\n\x07running\x18\x03 \x01(\x03\x12\x11\n\tsucceeded\x18\x04 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x03\x12\x0f\n\x07stopped\x18\x06 \x01(\x03\x12\x0f\n\x07skipped\x18\x07 \x01(\x03\"\x82\x03\n\x15StartExecutionRequest\x12=\n\x06policy\x18\x01 \x01(\tB+\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$H\x00\x12\x34\n\rinline_policy\x18\x02 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyH\x00\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x44\n\x07trigger\x18\x05 \x01(\x0e\x32).transship.execution.v1.Execution.TriggerB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\nstarted_by\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12I\n\x0f\x65vent_resources\x18\x07 \x03(\x0b\x32%.transship.execution.v1.EventResourceB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x42\x10\n\x07subject\x12\x05\xbaH\x02\x08\x01\"L\n\x13GetExecutionRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\"\xbb\x03\n\x15ListExecutionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12>\n\x06policy\x18\x03 \x01(\tB.\xbaH+r)2\'^(policies/[a-z0-9][a-z0-9._-]{0,63})?$\x12J\n\x06states\x18\x04 \x03(\x0e\x32\'.transship.execution.v1.Execution.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\x07\"\x07\x82\x01\x04\x10\x01 \x00\x12N\n\x08triggers\x18\x05 \x03(\x0e\x32).transship.execution.v1.Execution.TriggerB\x11\xbaH\x0e\x92\x01\x0b\x10\x03\"\x07\x82\x01\x04\x10\x01 \x00\x12\x31\n\rcreated_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x08order_by\x18\x08 \x01(\tB&\xbaH#r!R\x00R\x0b\x63reate_timeR\x10\x63reate_time desc\"h\n\x16ListExecutionsResponse\x12\x35\n\nexecutions\x18\x01 \x03(\x0b\x32!.transship.execution.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"M\n\x14StopExecutionRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\"N\n\x15RetryExecutionRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\"N\n\x15WatchExecutionRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\"N\n\x16WatchExecutionResponse\x12\x34\n\texecution\x18\x01 \x01(\x0b\x32!.transship.execution.v1.Execution\"\x9d\x01\n\x14PlanExecutionRequest\x12=\n\x06policy\x18\x01 \x01(\tB+\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$H\x00\x12\x34\n\rinline_policy\x18\x02 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyH\x00\x42\x10\n\x07subject\x12\x05\xbaH\x02\x08\x01\"\x85\x01\n\x15PlanExecutionResponse\x12\x36\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32%.transship.execution.v1.PlannedAction\x12\x34\n\x07summary\x18\x02 \x01(\x0b\x32#.transship.execution.v1.PlanSummary\"\xf6\x01\n\rPlannedAction\x12\x1c\n\x14\x64\x65stination_registry\x18\x01 \x01(\t\x12\x19\n\x11source_repository\x18\x02 \x01(\t\x12\x1e\n\x16\x64\x65stination_repository\x18\x03 \x01(\t\x12\x38\n\treference\x18\x04 \x01(\x0b\x32#.transship.type.v1.PlannedReferenceH\x00\x12\x1b\n\x11\x63reated_namespace\x18\x05 \x01(\tH\x00\x12-\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x1a.transship.type.v1.FailureH\x00\x42\x06\n\x04kind\"\xd7\x01\n\x0bPlanSummary\x12\x1a\n\x12references_to_copy\x18\x01 \x01(\x03\x12\x1c\n\x14references_unchanged\x18\x02 \x01(\x03\x12\x1a\n\x12references_skipped\x18\x03 \x01(\x03\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\x03\x12\x16\n\x0etags_to_delete\x18\x05 \x01(\x03\x12\x1c\n\x14namespaces_to_create\x18\x06 \x01(\x03\x12\x15\n\rbytes_to_move\x18\x07 \x01(\x03\x12\x13\n\x0bprune_guard\x18\x08 \x01(\t2\x8d\x08\n\x10\x45xecutionService\x12\x62\n\x0eStartExecution\x12-.transship.execution.v1.StartExecutionRequest\x1a!.transship.execution.v1.Execution\x12n\n\rPlanExecution\x12,.transship.execution.v1.PlanExecutionRequest\x1a-.transship.execution.v1.PlanExecutionResponse0\x01\x12^\n\x0cGetExecution\x12+.transship.execution.v1.GetExecutionRequest\x1a!.transship.execution.v1.Execution\x12o\n\x0eListExecutions\x12-.transship.execution.v1.ListExecutionsRequest\x1a..transship.execution.v1.ListExecutionsResponse\x12`\n\rStopExecution\x12,.transship.execution.v1.StopExecutionRequest\x1a!.transship.execution.v1.Execution\x12\x62\n\x0eRetryExecution\x12-.transship.execution.v1.RetryExecutionRequest\x1a!.transship.execution.v1.Execution\x12q\n\x0eWatchExecution\x12-.transship.execution.v1.WatchExecutionRequest\x1a..transship.execution.v1.WatchExecutionResponse0\x01\x12O\n\x07GetTask\x12&.transship.execution.v1.GetTaskRequest\x1a\x1c.transship.execution.v1.Task\x12`\n\tListTasks\x12(.transship.execution.v1.ListTasksRequest\x1a).transship.execution.v1.ListTasksResponse\x12h\n\x0bReadTaskLog\x12*.transship.execution.v1.ReadTaskLogRequest\x1a+.transship.execution.v1.ReadTaskLogResponse0\x01\x42\x82\x01\n\x19io.transship.execution.v1B\x0e\x45xecutionProtoP\x01Z:github.com/transship/transship-go/execution/v1;executionv1\xaa\x02\x16Transship.Execution.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,48 +41,82 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\031io.transship.execution.v1B\016ExecutionProtoP\001Z:github.com/transship/transship-go/execution/v1;executionv1\252\002\026Transship.Execution.V1'
   _globals['_EXECUTION'].fields_by_name['name']._loaded_options = None
   _globals['_EXECUTION'].fields_by_name['name']._serialized_options = b'\342A\001\010'
+  _globals['_EVENTRESOURCE'].fields_by_name['operation']._loaded_options = None
+  _globals['_EVENTRESOURCE'].fields_by_name['operation']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_EVENTRESOURCE'].fields_by_name['repository']._loaded_options = None
+  _globals['_EVENTRESOURCE'].fields_by_name['repository']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_EVENTRESOURCE'].fields_by_name['tag']._loaded_options = None
+  _globals['_EVENTRESOURCE'].fields_by_name['tag']._serialized_options = b'\272H*r(2&^([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?$'
+  _globals['_EVENTRESOURCE'].fields_by_name['digest']._loaded_options = None
+  _globals['_EVENTRESOURCE'].fields_by_name['digest']._serialized_options = b'\272H8r624^([a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,})?$'
   _globals['_STARTEXECUTIONREQUEST'].oneofs_by_name['subject']._loaded_options = None
   _globals['_STARTEXECUTIONREQUEST'].oneofs_by_name['subject']._serialized_options = b'\272H\002\010\001'
   _globals['_STARTEXECUTIONREQUEST'].fields_by_name['policy']._loaded_options = None
   _globals['_STARTEXECUTIONREQUEST'].fields_by_name['policy']._serialized_options = b'\272H(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_STARTEXECUTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_STARTEXECUTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_STARTEXECUTIONREQUEST'].fields_by_name['trigger']._loaded_options = None
+  _globals['_STARTEXECUTIONREQUEST'].fields_by_name['trigger']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_STARTEXECUTIONREQUEST'].fields_by_name['started_by']._loaded_options = None
+  _globals['_STARTEXECUTIONREQUEST'].fields_by_name['started_by']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_STARTEXECUTIONREQUEST'].fields_by_name['event_resources']._loaded_options = None
+  _globals['_STARTEXECUTIONREQUEST'].fields_by_name['event_resources']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_GETEXECUTIONREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETEXECUTIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H r\0362\034^executions/[a-z0-9-]{1,64}$'
   _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['policy']._loaded_options = None
   _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['policy']._serialized_options = b'\272H+r)2\'^(policies/[a-z0-9][a-z0-9._-]{0,63})?$'
   _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['states']._loaded_options = None
-  _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\016\222\001\013\020\006\"\007\202\001\004\020\001 \000'
+  _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\016\222\001\013\020\007\"\007\202\001\004\020\001 \000'
+  _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['triggers']._loaded_options = None
+  _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['triggers']._serialized_options = b'\272H\016\222\001\013\020\003\"\007\202\001\004\020\001 \000'
+  _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H#r!R\000R\013create_timeR\020create_time desc'
   _globals['_STOPEXECUTIONREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_STOPEXECUTIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H r\0362\034^executions/[a-z0-9-]{1,64}$'
   _globals['_RETRYEXECUTIONREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_RETRYEXECUTIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H r\0362\034^executions/[a-z0-9-]{1,64}$'
   _globals['_WATCHEXECUTIONREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_WATCHEXECUTIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H r\0362\034^executions/[a-z0-9-]{1,64}$'
-  _globals['_EXECUTION']._serialized_start=265
-  _globals['_EXECUTION']._serialized_end=1036
-  _globals['_EXECUTION_STATE']._serialized_start=834
-  _globals['_EXECUTION_STATE']._serialized_end=980
-  _globals['_EXECUTION_TRIGGER']._serialized_start=982
-  _globals['_EXECUTION_TRIGGER']._serialized_end=1036
-  _globals['_TASKCOUNTS']._serialized_start=1038
-  _globals['_TASKCOUNTS']._serialized_end=1151
-  _globals['_STARTEXECUTIONREQUEST']._serialized_start=1154
-  _globals['_STARTEXECUTIONREQUEST']._serialized_end=1342
-  _globals['_GETEXECUTIONREQUEST']._serialized_start=1344
-  _globals['_GETEXECUTIONREQUEST']._serialized_end=1420
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1423
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1625
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1627
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1731
-  _globals['_STOPEXECUTIONREQUEST']._serialized_start=1733
-  _globals['_STOPEXECUTIONREQUEST']._serialized_end=1810
-  _globals['_RETRYEXECUTIONREQUEST']._serialized_start=1812
-  _globals['_RETRYEXECUTIONREQUEST']._serialized_end=1890
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1892
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1970
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1972
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=2050
-  _globals['_EXECUTIONSERVICE']._serialized_start=2053
-  _globals['_EXECUTIONSERVICE']._serialized_end=2978
+  _globals['_PLANEXECUTIONREQUEST'].oneofs_by_name['subject']._loaded_options = None
+  _globals['_PLANEXECUTIONREQUEST'].oneofs_by_name['subject']._serialized_options = b'\272H\002\010\001'
+  _globals['_PLANEXECUTIONREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_PLANEXECUTIONREQUEST'].fields_by_name['policy']._serialized_options = b'\272H(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$'
+  _globals['_EXECUTION']._serialized_start=297
+  _globals['_EXECUTION']._serialized_end=1294
+  _globals['_EXECUTION_STATE']._serialized_start=1031
+  _globals['_EXECUTION_STATE']._serialized_end=1196
+  _globals['_EXECUTION_TRIGGER']._serialized_start=1198
+  _globals['_EXECUTION_TRIGGER']._serialized_end=1294
+  _globals['_EVENTRESOURCE']._serialized_start=1297
+  _globals['_EVENTRESOURCE']._serialized_end=1643
+  _globals['_EVENTRESOURCE_OPERATION']._serialized_start=1563
+  _globals['_EVENTRESOURCE_OPERATION']._serialized_end=1643
+  _globals['_TASKCOUNTS']._serialized_start=1646
+  _globals['_TASKCOUNTS']._serialized_end=1776
+  _globals['_STARTEXECUTIONREQUEST']._serialized_start=1779
+  _globals['_STARTEXECUTIONREQUEST']._serialized_end=2165
+  _globals['_GETEXECUTIONREQUEST']._serialized_start=2167
+  _globals['_GETEXECUTIONREQUEST']._serialized_end=2243
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=2246
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=2689
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=2691
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=2795
+  _globals['_STOPEXECUTIONREQUEST']._serialized_start=2797
+  _globals['_STOPEXECUTIONREQUEST']._serialized_end=2874
+  _globals['_RETRYEXECUTIONREQUEST']._serialized_start=2876
+  _globals['_RETRYEXECUTIONREQUEST']._serialized_end=2954
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=2956
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=3034
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=3036
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=3114
+  _globals['_PLANEXECUTIONREQUEST']._serialized_start=3117
+  _globals['_PLANEXECUTIONREQUEST']._serialized_end=3274
+  _globals['_PLANEXECUTIONRESPONSE']._serialized_start=3277
+  _globals['_PLANEXECUTIONRESPONSE']._serialized_end=3410
+  _globals['_PLANNEDACTION']._serialized_start=3413
+  _globals['_PLANNEDACTION']._serialized_end=3659
+  _globals['_PLANSUMMARY']._serialized_start=3662
+  _globals['_PLANSUMMARY']._serialized_end=3877
+  _globals['_EXECUTIONSERVICE']._serialized_start=3880
+  _globals['_EXECUTIONSERVICE']._serialized_end=4917
 # @@protoc_insertion_point(module_scope)

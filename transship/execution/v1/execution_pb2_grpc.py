@@ -41,6 +41,11 @@ class ExecutionServiceStub:
                 request_serializer=transship_dot_execution_dot_v1_dot_execution__pb2.StartExecutionRequest.SerializeToString,
                 response_deserializer=transship_dot_execution_dot_v1_dot_execution__pb2.Execution.FromString,
                 _registered_method=True)
+        self.PlanExecution = channel.unary_stream(
+                '/transship.execution.v1.ExecutionService/PlanExecution',
+                request_serializer=transship_dot_execution_dot_v1_dot_execution__pb2.PlanExecutionRequest.SerializeToString,
+                response_deserializer=transship_dot_execution_dot_v1_dot_execution__pb2.PlanExecutionResponse.FromString,
+                _registered_method=True)
         self.GetExecution = channel.unary_unary(
                 '/transship.execution.v1.ExecutionService/GetExecution',
                 request_serializer=transship_dot_execution_dot_v1_dot_execution__pb2.GetExecutionRequest.SerializeToString,
@@ -104,6 +109,20 @@ class ExecutionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanExecution(self, request, context):
+        """Streams what an execution of a policy would do, while it is being found out: what would be copied, skipped, deleted
+        and created, with counts and bytes. Changes nothing, stores nothing, and reads no blob. The last message holds the
+        sums.
+
+        Errors: as for StartExecution, but for `POLICY_DISABLED` and `REQUEST_ID_REUSED`; and
+        * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`,
+        `CATALOG_UNSUPPORTED`): the source cannot be listed.
+        * UNAVAILABLE (`SERVICE_UNAVAILABLE`, `SHUTTING_DOWN`): ask again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetExecution(self, request, context):
         """Gets an execution.
 
@@ -115,10 +134,10 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListExecutions(self, request, context):
-        """Lists executions, the newest first.
+        """Lists executions, the newest first unless asked otherwise.
 
         Errors:
-        * INVALID_ARGUMENT (`INVALID_REQUEST`): the page size is negative or over 1,000.
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): the page size is negative or over 1,000, or the order is none.
         * INVALID_ARGUMENT (`INVALID_PAGE_TOKEN`): the page token is not one of this list's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -203,6 +222,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     request_deserializer=transship_dot_execution_dot_v1_dot_execution__pb2.StartExecutionRequest.FromString,
                     response_serializer=transship_dot_execution_dot_v1_dot_execution__pb2.Execution.SerializeToString,
             ),
+            'PlanExecution': grpc.unary_stream_rpc_method_handler(
+                    servicer.PlanExecution,
+                    request_deserializer=transship_dot_execution_dot_v1_dot_execution__pb2.PlanExecutionRequest.FromString,
+                    response_serializer=transship_dot_execution_dot_v1_dot_execution__pb2.PlanExecutionResponse.SerializeToString,
+            ),
             'GetExecution': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExecution,
                     request_deserializer=transship_dot_execution_dot_v1_dot_execution__pb2.GetExecutionRequest.FromString,
@@ -272,6 +296,33 @@ class ExecutionService:
             '/transship.execution.v1.ExecutionService/StartExecution',
             transship_dot_execution_dot_v1_dot_execution__pb2.StartExecutionRequest.SerializeToString,
             transship_dot_execution_dot_v1_dot_execution__pb2.Execution.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/transship.execution.v1.ExecutionService/PlanExecution',
+            transship_dot_execution_dot_v1_dot_execution__pb2.PlanExecutionRequest.SerializeToString,
+            transship_dot_execution_dot_v1_dot_execution__pb2.PlanExecutionResponse.FromString,
             options,
             channel_credentials,
             insecure,

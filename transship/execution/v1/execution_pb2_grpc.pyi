@@ -47,6 +47,16 @@ class ExecutionServiceStub:
     * FAILED_PRECONDITION (`POLICY_DISABLED`): enable the policy first.
     * ALREADY_EXISTS (`REQUEST_ID_REUSED`): the `request_id` has started another policy.
     """
+    PlanExecution: _grpc.UnaryStreamMultiCallable[_execution_pb2.PlanExecutionRequest, _execution_pb2.PlanExecutionResponse]
+    """Streams what an execution of a policy would do, while it is being found out: what would be copied, skipped, deleted
+    and created, with counts and bytes. Changes nothing, stores nothing, and reads no blob. The last message holds the
+    sums.
+
+    Errors: as for StartExecution, but for `POLICY_DISABLED` and `REQUEST_ID_REUSED`; and
+    * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`,
+      `CATALOG_UNSUPPORTED`): the source cannot be listed.
+    * UNAVAILABLE (`SERVICE_UNAVAILABLE`, `SHUTTING_DOWN`): ask again.
+    """
     GetExecution: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetExecutionRequest, _execution_pb2.Execution]
     """Gets an execution.
 
@@ -54,10 +64,10 @@ class ExecutionServiceStub:
     * NOT_FOUND (`EXECUTION_NOT_FOUND`): no such execution.
     """
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ListExecutionsRequest, _execution_pb2.ListExecutionsResponse]
-    """Lists executions, the newest first.
+    """Lists executions, the newest first unless asked otherwise.
 
     Errors:
-    * INVALID_ARGUMENT (`INVALID_REQUEST`): the page size is negative or over 1,000.
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): the page size is negative or over 1,000, or the order is none.
     * INVALID_ARGUMENT (`INVALID_PAGE_TOKEN`): the page token is not one of this list's.
     """
     StopExecution: _grpc.UnaryUnaryMultiCallable[_execution_pb2.StopExecutionRequest, _execution_pb2.Execution]
@@ -125,6 +135,16 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     * FAILED_PRECONDITION (`POLICY_DISABLED`): enable the policy first.
     * ALREADY_EXISTS (`REQUEST_ID_REUSED`): the `request_id` has started another policy.
     """
+    PlanExecution: _aio.UnaryStreamMultiCallable[_execution_pb2.PlanExecutionRequest, _execution_pb2.PlanExecutionResponse]  # type: ignore[assignment]
+    """Streams what an execution of a policy would do, while it is being found out: what would be copied, skipped, deleted
+    and created, with counts and bytes. Changes nothing, stores nothing, and reads no blob. The last message holds the
+    sums.
+
+    Errors: as for StartExecution, but for `POLICY_DISABLED` and `REQUEST_ID_REUSED`; and
+    * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`,
+      `CATALOG_UNSUPPORTED`): the source cannot be listed.
+    * UNAVAILABLE (`SERVICE_UNAVAILABLE`, `SHUTTING_DOWN`): ask again.
+    """
     GetExecution: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetExecutionRequest, _execution_pb2.Execution]  # type: ignore[assignment]
     """Gets an execution.
 
@@ -132,10 +152,10 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     * NOT_FOUND (`EXECUTION_NOT_FOUND`): no such execution.
     """
     ListExecutions: _aio.UnaryUnaryMultiCallable[_execution_pb2.ListExecutionsRequest, _execution_pb2.ListExecutionsResponse]  # type: ignore[assignment]
-    """Lists executions, the newest first.
+    """Lists executions, the newest first unless asked otherwise.
 
     Errors:
-    * INVALID_ARGUMENT (`INVALID_REQUEST`): the page size is negative or over 1,000.
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): the page size is negative or over 1,000, or the order is none.
     * INVALID_ARGUMENT (`INVALID_PAGE_TOKEN`): the page token is not one of this list's.
     """
     StopExecution: _aio.UnaryUnaryMultiCallable[_execution_pb2.StopExecutionRequest, _execution_pb2.Execution]  # type: ignore[assignment]
@@ -208,6 +228,22 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def PlanExecution(
+        self,
+        request: _execution_pb2.PlanExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_execution_pb2.PlanExecutionResponse], _abc.AsyncIterator[_execution_pb2.PlanExecutionResponse]]:
+        """Streams what an execution of a policy would do, while it is being found out: what would be copied, skipped, deleted
+        and created, with counts and bytes. Changes nothing, stores nothing, and reads no blob. The last message holds the
+        sums.
+
+        Errors: as for StartExecution, but for `POLICY_DISABLED` and `REQUEST_ID_REUSED`; and
+        * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`,
+          `CATALOG_UNSUPPORTED`): the source cannot be listed.
+        * UNAVAILABLE (`SERVICE_UNAVAILABLE`, `SHUTTING_DOWN`): ask again.
+        """
+
+    @_abc_1.abstractmethod
     def GetExecution(
         self,
         request: _execution_pb2.GetExecutionRequest,
@@ -225,10 +261,10 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_pb2.ListExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.ListExecutionsResponse, _abc.Awaitable[_execution_pb2.ListExecutionsResponse]]:
-        """Lists executions, the newest first.
+        """Lists executions, the newest first unless asked otherwise.
 
         Errors:
-        * INVALID_ARGUMENT (`INVALID_REQUEST`): the page size is negative or over 1,000.
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): the page size is negative or over 1,000, or the order is none.
         * INVALID_ARGUMENT (`INVALID_PAGE_TOKEN`): the page token is not one of this list's.
         """
 

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from transship.type.v1 import transfer_pb2 as transship_dot_type_dot_v1_dot_transfer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!transship/execution/v1/task.proto\x12\x16transship.execution.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a transship/type/v1/transfer.proto\"\x9e\x06\n\x04Task\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x39\n\toperation\x18\x02 \x01(\x0e\x32&.transship.execution.v1.Task.Operation\x12\x17\n\x0fsource_registry\x18\x03 \x01(\t\x12\x19\n\x11source_repository\x18\x04 \x01(\t\x12\x1c\n\x14\x64\x65stination_registry\x18\x05 \x01(\t\x12\x1e\n\x16\x64\x65stination_repository\x18\x06 \x01(\t\x12\x17\n\x0freference_count\x18\x07 \x01(\x05\x12\x31\n\x05state\x18\x08 \x01(\x0e\x32\".transship.execution.v1.Task.State\x12+\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x1a.transship.type.v1.Failure\x12\x35\n\x08progress\x18\n \x01(\x0b\x32#.transship.type.v1.TransferProgress\x12\x33\n\x07results\x18\x0b \x03(\x0b\x32\".transship.type.v1.ReferenceResult\x12\x0f\n\x07\x61ttempt\x18\x0c \x01(\x05\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x12\x11\n\rSTATE_STOPPED\x10\x05\"P\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x12\n\x0eOPERATION_COPY\x10\x01\x12\x14\n\x10OPERATION_DELETE\x10\x02\"]\n\x0eGetTaskRequest\x12K\n\x04name\x18\x01 \x01(\tB=\xe2\x41\x01\x02\xbaH6r422^executions/[a-z0-9-]{1,64}/tasks/[a-z0-9-]{1,64}$\"\xb9\x01\n\x10ListTasksRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x45\n\x06states\x18\x04 \x03(\x0e\x32\".transship.execution.v1.Task.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\x05\"\x07\x82\x01\x04\x10\x01 \x00\"Y\n\x11ListTasksResponse\x12+\n\x05tasks\x18\x01 \x03(\x0b\x32\x1c.transship.execution.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x12ReadTaskLogRequest\x12K\n\x04name\x18\x01 \x01(\tB=\xe2\x41\x01\x02\xbaH6r422^executions/[a-z0-9-]{1,64}/tasks/[a-z0-9-]{1,64}$\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\"C\n\x13ReadTaskLogResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.transship.type.v1.LogEntryB}\n\x19io.transship.execution.v1B\tTaskProtoP\x01Z:github.com/transship/transship-go/execution/v1;executionv1\xaa\x02\x16Transship.Execution.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!transship/execution/v1/task.proto\x12\x16transship.execution.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a transship/type/v1/transfer.proto\"\xb2\x06\n\x04Task\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x39\n\toperation\x18\x02 \x01(\x0e\x32&.transship.execution.v1.Task.Operation\x12\x17\n\x0fsource_registry\x18\x03 \x01(\t\x12\x19\n\x11source_repository\x18\x04 \x01(\t\x12\x1c\n\x14\x64\x65stination_registry\x18\x05 \x01(\t\x12\x1e\n\x16\x64\x65stination_repository\x18\x06 \x01(\t\x12\x17\n\x0freference_count\x18\x07 \x01(\x05\x12\x31\n\x05state\x18\x08 \x01(\x0e\x32\".transship.execution.v1.Task.State\x12+\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x1a.transship.type.v1.Failure\x12\x35\n\x08progress\x18\n \x01(\x0b\x32#.transship.type.v1.TransferProgress\x12\x33\n\x07results\x18\x0b \x03(\x0b\x32\".transship.type.v1.ReferenceResult\x12\x0f\n\x07\x61ttempt\x18\x0c \x01(\x05\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x91\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x12\x11\n\rSTATE_STOPPED\x10\x05\x12\x11\n\rSTATE_SKIPPED\x10\x06\"P\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x12\n\x0eOPERATION_COPY\x10\x01\x12\x14\n\x10OPERATION_DELETE\x10\x02\"]\n\x0eGetTaskRequest\x12K\n\x04name\x18\x01 \x01(\tB=\xe2\x41\x01\x02\xbaH6r422^executions/[a-z0-9-]{1,64}/tasks/[a-z0-9-]{1,64}$\"\xb9\x01\n\x10ListTasksRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xbaH r\x1e\x32\x1c^executions/[a-z0-9-]{1,64}$\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x45\n\x06states\x18\x04 \x03(\x0e\x32\".transship.execution.v1.Task.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\x06\"\x07\x82\x01\x04\x10\x01 \x00\"Y\n\x11ListTasksResponse\x12+\n\x05tasks\x18\x01 \x03(\x0b\x32\x1c.transship.execution.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x12ReadTaskLogRequest\x12K\n\x04name\x18\x01 \x01(\tB=\xe2\x41\x01\x02\xbaH6r422^executions/[a-z0-9-]{1,64}/tasks/[a-z0-9-]{1,64}$\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\"C\n\x13ReadTaskLogResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.transship.type.v1.LogEntryB}\n\x19io.transship.execution.v1B\tTaskProtoP\x01Z:github.com/transship/transship-go/execution/v1;executionv1\xaa\x02\x16Transship.Execution.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,25 +43,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTASKSREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_LISTTASKSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\272H r\0362\034^executions/[a-z0-9-]{1,64}$'
   _globals['_LISTTASKSREQUEST'].fields_by_name['states']._loaded_options = None
-  _globals['_LISTTASKSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\016\222\001\013\020\005\"\007\202\001\004\020\001 \000'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\016\222\001\013\020\006\"\007\202\001\004\020\001 \000'
   _globals['_READTASKLOGREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_READTASKLOGREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H6r422^executions/[a-z0-9-]{1,64}/tasks/[a-z0-9-]{1,64}$'
   _globals['_READTASKLOGREQUEST'].fields_by_name['after_sequence']._loaded_options = None
   _globals['_READTASKLOGREQUEST'].fields_by_name['after_sequence']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_TASK']._serialized_start=191
-  _globals['_TASK']._serialized_end=989
-  _globals['_TASK_STATE']._serialized_start=781
-  _globals['_TASK_STATE']._serialized_end=907
-  _globals['_TASK_OPERATION']._serialized_start=909
-  _globals['_TASK_OPERATION']._serialized_end=989
-  _globals['_GETTASKREQUEST']._serialized_start=991
-  _globals['_GETTASKREQUEST']._serialized_end=1084
-  _globals['_LISTTASKSREQUEST']._serialized_start=1087
-  _globals['_LISTTASKSREQUEST']._serialized_end=1272
-  _globals['_LISTTASKSRESPONSE']._serialized_start=1274
-  _globals['_LISTTASKSRESPONSE']._serialized_end=1363
-  _globals['_READTASKLOGREQUEST']._serialized_start=1366
-  _globals['_READTASKLOGREQUEST']._serialized_end=1512
-  _globals['_READTASKLOGRESPONSE']._serialized_start=1514
-  _globals['_READTASKLOGRESPONSE']._serialized_end=1581
+  _globals['_TASK']._serialized_end=1009
+  _globals['_TASK_STATE']._serialized_start=782
+  _globals['_TASK_STATE']._serialized_end=927
+  _globals['_TASK_OPERATION']._serialized_start=929
+  _globals['_TASK_OPERATION']._serialized_end=1009
+  _globals['_GETTASKREQUEST']._serialized_start=1011
+  _globals['_GETTASKREQUEST']._serialized_end=1104
+  _globals['_LISTTASKSREQUEST']._serialized_start=1107
+  _globals['_LISTTASKSREQUEST']._serialized_end=1292
+  _globals['_LISTTASKSRESPONSE']._serialized_start=1294
+  _globals['_LISTTASKSRESPONSE']._serialized_end=1383
+  _globals['_READTASKLOGREQUEST']._serialized_start=1386
+  _globals['_READTASKLOGREQUEST']._serialized_end=1532
+  _globals['_READTASKLOGRESPONSE']._serialized_start=1534
+  _globals['_READTASKLOGRESPONSE']._serialized_end=1601
 # @@protoc_insertion_point(module_scope)

@@ -23,12 +23,14 @@ class Task(_message.Message):
         STATE_SUCCEEDED: _ClassVar[Task.State]
         STATE_FAILED: _ClassVar[Task.State]
         STATE_STOPPED: _ClassVar[Task.State]
+        STATE_SKIPPED: _ClassVar[Task.State]
     STATE_UNSPECIFIED: Task.State
     STATE_PENDING: Task.State
     STATE_RUNNING: Task.State
     STATE_SUCCEEDED: Task.State
     STATE_FAILED: Task.State
     STATE_STOPPED: Task.State
+    STATE_SKIPPED: Task.State
     class Operation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         OPERATION_UNSPECIFIED: _ClassVar[Task.Operation]

@@ -25,11 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from transship.type.v1 import artifact_pb2 as transship_dot_type_dot_v1_dot_artifact__pb2
 from transship.type.v1 import transfer_pb2 as transship_dot_type_dot_v1_dot_transfer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atransship/job/v1/job.proto\x12\x10transship.job.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a transship/type/v1/artifact.proto\x1a transship/type/v1/transfer.proto\"\xc9\x01\n\x07JobSpec\x12%\n\x03key\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,64}$\x12\"\n\x0e\x66\x61irness_group\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x34\n\treplicate\x18\x03 \x01(\x0b\x32\x1f.transship.job.v1.ReplicateWorkH\x00\x12.\n\x06\x64\x65lete\x18\x04 \x01(\x0b\x32\x1c.transship.job.v1.DeleteWorkH\x00\x42\r\n\x04work\x12\x05\xbaH\x02\x08\x01\"\x85\x03\n\rReplicateWork\x12\x46\n\x0fsource_registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12%\n\x11source_repository\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12K\n\x14\x64\x65stination_registry\x18\x03 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12*\n\x16\x64\x65stination_repository\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x45\n\nreferences\x18\x05 \x03(\x0b\x32$.transship.type.v1.ArtifactReferenceB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x10\n\x08override\x18\x06 \x01(\x08\x12\x33\n\x07options\x18\x07 \x01(\x0b\x32\".transship.type.v1.TransferOptions\"\xb1\x01\n\nDeleteWork\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x1e\n\nrepository\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x42\n\x04tags\x18\x03 \x03(\tB4\xbaH1\x92\x01.\x08\x01\x10\xe8\x07\"\'r%2#^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$\"\xa0\x02\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.transship.job.v1.JobSpec\x12+\n\x06status\x18\x03 \x01(\x0b\x32\x1b.transship.job.v1.JobStatus\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x12\x11\n\rSTATE_STOPPED\x10\x05\"\xad\x03\n\tJobStatus\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.transship.job.v1.Job.State\x12\x16\n\x0estop_requested\x18\x04 \x01(\x08\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12\x35\n\x08progress\x18\x06 \x01(\x0b\x32#.transship.type.v1.TransferProgress\x12+\n\x07\x66\x61ilure\x18\x07 \x01(\x0b\x32\x1a.transship.type.v1.Failure\x12\x33\n\x07results\x18\x08 \x03(\x0b\x32\".transship.type.v1.ReferenceResult\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xac\x01\n\x0f\x44\x65legateRequest\x12.\n\x06submit\x18\x01 \x01(\x0b\x32\x1c.transship.job.v1.SubmitJobsH\x00\x12.\n\x06\x66ollow\x18\x02 \x01(\x0b\x32\x1c.transship.job.v1.FollowJobsH\x00\x12*\n\x04stop\x18\x03 \x01(\x0b\x32\x1a.transship.job.v1.StopJobsH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"A\n\nSubmitJobs\x12\x33\n\x04jobs\x18\x01 \x03(\x0b\x32\x19.transship.job.v1.JobSpecB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\">\n\nFollowJobs\x12\x30\n\x04keys\x18\x01 \x03(\tB\"\xbaH\x1f\x92\x01\x1c\x08\x01\x10\xe8\x07\"\x15r\x13\x32\x11^[a-z0-9-]{1,64}$\"<\n\x08StopJobs\x12\x30\n\x04keys\x18\x01 \x03(\tB\"\xbaH\x1f\x92\x01\x1c\x08\x01\x10\xe8\x07\"\x15r\x13\x32\x11^[a-z0-9-]{1,64}$\"\xe5\x01\n\x10\x44\x65legateResponse\x12\x32\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x1e.transship.job.v1.JobsAcceptedH\x00\x12\x31\n\x08rejected\x18\x02 \x01(\x0b\x32\x1d.transship.job.v1.JobRejectedH\x00\x12\x30\n\x07\x63hanged\x18\x03 \x01(\x0b\x32\x1d.transship.job.v1.JobsChangedH\x00\x12\x30\n\x07unknown\x18\x04 \x01(\x0b\x32\x1d.transship.job.v1.JobsUnknownH\x00\x42\x06\n\x04kind\"\x1c\n\x0cJobsAccepted\x12\x0c\n\x04keys\x18\x01 \x03(\t\"G\n\x0bJobRejected\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1a.transship.type.v1.Failure\"<\n\x0bJobsChanged\x12-\n\x08statuses\x18\x01 \x03(\x0b\x32\x1b.transship.job.v1.JobStatus\"\x1b\n\x0bJobsUnknown\x12\x0c\n\x04keys\x18\x01 \x03(\t\"@\n\rGetJobRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^jobs/[a-z0-9-]{1,64}$\"x\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12>\n\x06states\x18\x03 \x03(\x0e\x32\x1b.transship.job.v1.Job.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\x05\"\x07\x82\x01\x04\x10\x01 \x00\"P\n\x10ListJobsResponse\x12#\n\x04jobs\x18\x01 \x03(\x0b\x32\x15.transship.job.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x0eStopJobRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^jobs/[a-z0-9-]{1,64}$\"B\n\x0fWatchJobRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^jobs/[a-z0-9-]{1,64}$\"?\n\x10WatchJobResponse\x12+\n\x06status\x18\x01 \x01(\x0b\x32\x1b.transship.job.v1.JobStatus\"u\n\x11ReadJobLogRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^jobs/[a-z0-9-]{1,64}$\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\"B\n\x12ReadJobLogResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.transship.type.v1.LogEntry2\xec\x03\n\nJobService\x12U\n\x08\x44\x65legate\x12!.transship.job.v1.DelegateRequest\x1a\".transship.job.v1.DelegateResponse(\x01\x30\x01\x12@\n\x06GetJob\x12\x1f.transship.job.v1.GetJobRequest\x1a\x15.transship.job.v1.Job\x12Q\n\x08ListJobs\x12!.transship.job.v1.ListJobsRequest\x1a\".transship.job.v1.ListJobsResponse\x12\x42\n\x07StopJob\x12 .transship.job.v1.StopJobRequest\x1a\x15.transship.job.v1.Job\x12S\n\x08WatchJob\x12!.transship.job.v1.WatchJobRequest\x1a\".transship.job.v1.WatchJobResponse0\x01\x12Y\n\nReadJobLog\x12#.transship.job.v1.ReadJobLogRequest\x1a$.transship.job.v1.ReadJobLogResponse0\x01\x42\x64\n\x13io.transship.job.v1B\x08JobProtoP\x01Z.github.com/transship/transship-go/job/v1;jobv1\xaa\x02\x10Transship.Job.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atransship/job/v1/job.proto\x12\x10transship.job.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a transship/type/v1/transfer.proto\"\xc9\x01\n\x07JobSpec\x12%\n\x03key\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,64}$\x12\"\n\x0e\x66\x61irness_group\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x34\n\treplicate\x18\x03 \x01(\x0b\x32\x1f.transship.job.v1.ReplicateWorkH\x00\x12.\n\x06\x64\x65lete\x18\x04 \x01(\x0b\x32\x1c.transship.job.v1.DeleteWorkH\x00\x42\r\n\x04work\x12\x05\xbaH\x02\x08\x01\"\xa3\x03\n\rReplicateWork\x12\x46\n\x0fsource_registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12%\n\x11source_repository\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12K\n\x14\x64\x65stination_registry\x18\x03 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12*\n\x16\x64\x65stination_repository\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x45\n\nreferences\x18\x05 \x03(\x0b\x32$.transship.job.v1.ReplicateReferenceB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x10\n\x08override\x18\x06 \x01(\x08\x12\x33\n\x07options\x18\x07 \x01(\x0b\x32\".transship.type.v1.TransferOptions\x12\x1c\n\nbackup_tag\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\"\xe5\x01\n\x12ReplicateReference\x12:\n\x03tag\x18\x01 \x01(\tB-\xbaH*r(2&^([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?$\x12K\n\x06\x64igest\x18\x02 \x01(\tB;\xbaH8r624^([a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,})?$\x12\x46\n\x0f\x64\x65stination_tag\x18\x03 \x01(\tB-\xbaH*r(2&^([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?$\"\xb1\x01\n\nDeleteWork\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x1e\n\nrepository\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x42\n\nreferences\x18\x03 \x03(\x0b\x32!.transship.job.v1.DeleteReferenceB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\x97\x01\n\x0f\x44\x65leteReference\x12\x37\n\x03tag\x18\x01 \x01(\tB*\xbaH\'r%2#^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$\x12K\n\x06\x64igest\x18\x02 \x01(\tB;\xbaH8r624^([a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,})?$\"\xa0\x02\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.transship.job.v1.JobSpec\x12+\n\x06status\x18\x03 \x01(\x0b\x32\x1b.transship.job.v1.JobStatus\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x12\x11\n\rSTATE_STOPPED\x10\x05\"\xad\x03\n\tJobStatus\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.transship.job.v1.Job.State\x12\x16\n\x0estop_requested\x18\x04 \x01(\x08\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12\x35\n\x08progress\x18\x06 \x01(\x0b\x32#.transship.type.v1.TransferProgress\x12+\n\x07\x66\x61ilure\x18\x07 \x01(\x0b\x32\x1a.transship.type.v1.Failure\x12\x33\n\x07results\x18\x08 \x03(\x0b\x32\".transship.type.v1.ReferenceResult\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xac\x01\n\x0f\x44\x65legateRequest\x12.\n\x06submit\x18\x01 \x01(\x0b\x32\x1c.transship.job.v1.SubmitJobsH\x00\x12.\n\x06\x66ollow\x18\x02 \x01(\x0b\x32\x1c.transship.job.v1.FollowJobsH\x00\x12*\n\x04stop\x18\x03 \x01(\x0b\x32\x1a.transship.job.v1.StopJobsH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"A\n\nSubmitJobs\x12\x33\n\x04jobs\x18\x01 \x03(\x0b\x32\x19.transship.job.v1.JobSpecB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\">\n\nFollowJobs\x12\x30\n\x04keys\x18\x01 \x03(\tB\"\xbaH\x1f\x92\x01\x1c\x08\x01\x10\xe8\x07\"\x15r\x13\x32\x11^[a-z0-9-]{1,64}$\"<\n\x08StopJobs\x12\x30\n\x04keys\x18\x01 \x03(\tB\"\xbaH\x1f\x92\x01\x1c\x08\x01\x10\xe8\x07\"\x15r\x13\x32\x11^[a-z0-9-]{1,64}$\"\xe5\x01\n\x10\x44\x65legateResponse\x12\x32\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x1e.transship.job.v1.JobsAcceptedH\x00\x12\x31\n\x08rejected\x18\x02 \x01(\x0b\x32\x1d.transship.job.v1.JobRejectedH\x00\x12\x30\n\x07\x63hanged\x18\x03 \x01(\x0b\x32\x1d.transship.job.v1.JobsChangedH\x00\x12\x30\n\x07unknown\x18\x04 \x01(\x0b\x32\x1d.transship.job.v1.JobsUnknownH\x00\x42\x06\n\x04kind\"\x1c\n\x0cJobsAccepted\x12\x0c\n\x04keys\x18\x01 \x03(\t\"G\n\x0bJobRejected\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1a.transship.type.v1.Failure\"<\n\x0bJobsChanged\x12-\n\x08statuses\x18\x01 \x03(\x0b\x32\x1b.transship.job.v1.JobStatus\"\x1b\n\x0bJobsUnknown\x12\x0c\n\x04keys\x18\x01 \x03(\t\"@\n\rGetJobRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^jobs/[a-z0-9-]{1,64}$\"x\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12>\n\x06states\x18\x03 \x03(\x0e\x32\x1b.transship.job.v1.Job.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\x05\"\x07\x82\x01\x04\x10\x01 \x00\"P\n\x10ListJobsResponse\x12#\n\x04jobs\x18\x01 \x03(\x0b\x32\x15.transship.job.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x0eStopJobRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^jobs/[a-z0-9-]{1,64}$\"B\n\x0fWatchJobRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^jobs/[a-z0-9-]{1,64}$\"?\n\x10WatchJobResponse\x12+\n\x06status\x18\x01 \x01(\x0b\x32\x1b.transship.job.v1.JobStatus\"u\n\x11ReadJobLogRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^jobs/[a-z0-9-]{1,64}$\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\"B\n\x12ReadJobLogResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.transship.type.v1.LogEntry\"X\n\x16PlanReplicationRequest\x12>\n\treplicate\x18\x01 \x01(\x0b\x32\x1f.transship.job.v1.ReplicateWorkB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"R\n\x17PlanReplicationResponse\x12\x37\n\nreferences\x18\x01 \x03(\x0b\x32#.transship.type.v1.PlannedReference2\xd6\x04\n\nJobService\x12U\n\x08\x44\x65legate\x12!.transship.job.v1.DelegateRequest\x1a\".transship.job.v1.DelegateResponse(\x01\x30\x01\x12@\n\x06GetJob\x12\x1f.transship.job.v1.GetJobRequest\x1a\x15.transship.job.v1.Job\x12Q\n\x08ListJobs\x12!.transship.job.v1.ListJobsRequest\x1a\".transship.job.v1.ListJobsResponse\x12\x42\n\x07StopJob\x12 .transship.job.v1.StopJobRequest\x1a\x15.transship.job.v1.Job\x12S\n\x08WatchJob\x12!.transship.job.v1.WatchJobRequest\x1a\".transship.job.v1.WatchJobResponse0\x01\x12Y\n\nReadJobLog\x12#.transship.job.v1.ReadJobLogRequest\x1a$.transship.job.v1.ReadJobLogResponse0\x01\x12h\n\x0fPlanReplication\x12(.transship.job.v1.PlanReplicationRequest\x1a).transship.job.v1.PlanReplicationResponse0\x01\x42\x64\n\x13io.transship.job.v1B\x08JobProtoP\x01Z.github.com/transship/transship-go/job/v1;jobv1\xaa\x02\x10Transship.Job.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,12 +52,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLICATEWORK'].fields_by_name['destination_repository']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_REPLICATEWORK'].fields_by_name['references']._loaded_options = None
   _globals['_REPLICATEWORK'].fields_by_name['references']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_REPLICATEWORK'].fields_by_name['backup_tag']._loaded_options = None
+  _globals['_REPLICATEWORK'].fields_by_name['backup_tag']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_REPLICATEREFERENCE'].fields_by_name['tag']._loaded_options = None
+  _globals['_REPLICATEREFERENCE'].fields_by_name['tag']._serialized_options = b'\272H*r(2&^([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?$'
+  _globals['_REPLICATEREFERENCE'].fields_by_name['digest']._loaded_options = None
+  _globals['_REPLICATEREFERENCE'].fields_by_name['digest']._serialized_options = b'\272H8r624^([a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,})?$'
+  _globals['_REPLICATEREFERENCE'].fields_by_name['destination_tag']._loaded_options = None
+  _globals['_REPLICATEREFERENCE'].fields_by_name['destination_tag']._serialized_options = b'\272H*r(2&^([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?$'
   _globals['_DELETEWORK'].fields_by_name['registry']._loaded_options = None
   _globals['_DELETEWORK'].fields_by_name['registry']._serialized_options = b'\272H*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_DELETEWORK'].fields_by_name['repository']._loaded_options = None
   _globals['_DELETEWORK'].fields_by_name['repository']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
-  _globals['_DELETEWORK'].fields_by_name['tags']._loaded_options = None
-  _globals['_DELETEWORK'].fields_by_name['tags']._serialized_options = b'\272H1\222\001.\010\001\020\350\007\"\'r%2#^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$'
+  _globals['_DELETEWORK'].fields_by_name['references']._loaded_options = None
+  _globals['_DELETEWORK'].fields_by_name['references']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_DELETEREFERENCE'].fields_by_name['tag']._loaded_options = None
+  _globals['_DELETEREFERENCE'].fields_by_name['tag']._serialized_options = b'\272H\'r%2#^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$'
+  _globals['_DELETEREFERENCE'].fields_by_name['digest']._loaded_options = None
+  _globals['_DELETEREFERENCE'].fields_by_name['digest']._serialized_options = b'\272H8r624^([a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,})?$'
   _globals['_JOB'].fields_by_name['name']._loaded_options = None
   _globals['_JOB'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_DELEGATEREQUEST'].oneofs_by_name['kind']._loaded_options = None
@@ -81,52 +92,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READJOBLOGREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\032r\0302\026^jobs/[a-z0-9-]{1,64}$'
   _globals['_READJOBLOGREQUEST'].fields_by_name['after_sequence']._loaded_options = None
   _globals['_READJOBLOGREQUEST'].fields_by_name['after_sequence']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_JOBSPEC']._serialized_start=212
-  _globals['_JOBSPEC']._serialized_end=413
-  _globals['_REPLICATEWORK']._serialized_start=416
-  _globals['_REPLICATEWORK']._serialized_end=805
-  _globals['_DELETEWORK']._serialized_start=808
-  _globals['_DELETEWORK']._serialized_end=985
-  _globals['_JOB']._serialized_start=988
-  _globals['_JOB']._serialized_end=1276
-  _globals['_JOB_STATE']._serialized_start=1150
-  _globals['_JOB_STATE']._serialized_end=1276
-  _globals['_JOBSTATUS']._serialized_start=1279
-  _globals['_JOBSTATUS']._serialized_end=1708
-  _globals['_DELEGATEREQUEST']._serialized_start=1711
-  _globals['_DELEGATEREQUEST']._serialized_end=1883
-  _globals['_SUBMITJOBS']._serialized_start=1885
-  _globals['_SUBMITJOBS']._serialized_end=1950
-  _globals['_FOLLOWJOBS']._serialized_start=1952
-  _globals['_FOLLOWJOBS']._serialized_end=2014
-  _globals['_STOPJOBS']._serialized_start=2016
-  _globals['_STOPJOBS']._serialized_end=2076
-  _globals['_DELEGATERESPONSE']._serialized_start=2079
-  _globals['_DELEGATERESPONSE']._serialized_end=2308
-  _globals['_JOBSACCEPTED']._serialized_start=2310
-  _globals['_JOBSACCEPTED']._serialized_end=2338
-  _globals['_JOBREJECTED']._serialized_start=2340
-  _globals['_JOBREJECTED']._serialized_end=2411
-  _globals['_JOBSCHANGED']._serialized_start=2413
-  _globals['_JOBSCHANGED']._serialized_end=2473
-  _globals['_JOBSUNKNOWN']._serialized_start=2475
-  _globals['_JOBSUNKNOWN']._serialized_end=2502
-  _globals['_GETJOBREQUEST']._serialized_start=2504
-  _globals['_GETJOBREQUEST']._serialized_end=2568
-  _globals['_LISTJOBSREQUEST']._serialized_start=2570
-  _globals['_LISTJOBSREQUEST']._serialized_end=2690
-  _globals['_LISTJOBSRESPONSE']._serialized_start=2692
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2772
-  _globals['_STOPJOBREQUEST']._serialized_start=2774
-  _globals['_STOPJOBREQUEST']._serialized_end=2839
-  _globals['_WATCHJOBREQUEST']._serialized_start=2841
-  _globals['_WATCHJOBREQUEST']._serialized_end=2907
-  _globals['_WATCHJOBRESPONSE']._serialized_start=2909
-  _globals['_WATCHJOBRESPONSE']._serialized_end=2972
-  _globals['_READJOBLOGREQUEST']._serialized_start=2974
-  _globals['_READJOBLOGREQUEST']._serialized_end=3091
-  _globals['_READJOBLOGRESPONSE']._serialized_start=3093
-  _globals['_READJOBLOGRESPONSE']._serialized_end=3159
-  _globals['_JOBSERVICE']._serialized_start=3162
-  _globals['_JOBSERVICE']._serialized_end=3654
+  _globals['_PLANREPLICATIONREQUEST'].fields_by_name['replicate']._loaded_options = None
+  _globals['_PLANREPLICATIONREQUEST'].fields_by_name['replicate']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_JOBSPEC']._serialized_start=178
+  _globals['_JOBSPEC']._serialized_end=379
+  _globals['_REPLICATEWORK']._serialized_start=382
+  _globals['_REPLICATEWORK']._serialized_end=801
+  _globals['_REPLICATEREFERENCE']._serialized_start=804
+  _globals['_REPLICATEREFERENCE']._serialized_end=1033
+  _globals['_DELETEWORK']._serialized_start=1036
+  _globals['_DELETEWORK']._serialized_end=1213
+  _globals['_DELETEREFERENCE']._serialized_start=1216
+  _globals['_DELETEREFERENCE']._serialized_end=1367
+  _globals['_JOB']._serialized_start=1370
+  _globals['_JOB']._serialized_end=1658
+  _globals['_JOB_STATE']._serialized_start=1532
+  _globals['_JOB_STATE']._serialized_end=1658
+  _globals['_JOBSTATUS']._serialized_start=1661
+  _globals['_JOBSTATUS']._serialized_end=2090
+  _globals['_DELEGATEREQUEST']._serialized_start=2093
+  _globals['_DELEGATEREQUEST']._serialized_end=2265
+  _globals['_SUBMITJOBS']._serialized_start=2267
+  _globals['_SUBMITJOBS']._serialized_end=2332
+  _globals['_FOLLOWJOBS']._serialized_start=2334
+  _globals['_FOLLOWJOBS']._serialized_end=2396
+  _globals['_STOPJOBS']._serialized_start=2398
+  _globals['_STOPJOBS']._serialized_end=2458
+  _globals['_DELEGATERESPONSE']._serialized_start=2461
+  _globals['_DELEGATERESPONSE']._serialized_end=2690
+  _globals['_JOBSACCEPTED']._serialized_start=2692
+  _globals['_JOBSACCEPTED']._serialized_end=2720
+  _globals['_JOBREJECTED']._serialized_start=2722
+  _globals['_JOBREJECTED']._serialized_end=2793
+  _globals['_JOBSCHANGED']._serialized_start=2795
+  _globals['_JOBSCHANGED']._serialized_end=2855
+  _globals['_JOBSUNKNOWN']._serialized_start=2857
+  _globals['_JOBSUNKNOWN']._serialized_end=2884
+  _globals['_GETJOBREQUEST']._serialized_start=2886
+  _globals['_GETJOBREQUEST']._serialized_end=2950
+  _globals['_LISTJOBSREQUEST']._serialized_start=2952
+  _globals['_LISTJOBSREQUEST']._serialized_end=3072
+  _globals['_LISTJOBSRESPONSE']._serialized_start=3074
+  _globals['_LISTJOBSRESPONSE']._serialized_end=3154
+  _globals['_STOPJOBREQUEST']._serialized_start=3156
+  _globals['_STOPJOBREQUEST']._serialized_end=3221
+  _globals['_WATCHJOBREQUEST']._serialized_start=3223
+  _globals['_WATCHJOBREQUEST']._serialized_end=3289
+  _globals['_WATCHJOBRESPONSE']._serialized_start=3291
+  _globals['_WATCHJOBRESPONSE']._serialized_end=3354
+  _globals['_READJOBLOGREQUEST']._serialized_start=3356
+  _globals['_READJOBLOGREQUEST']._serialized_end=3473
+  _globals['_READJOBLOGRESPONSE']._serialized_start=3475
+  _globals['_READJOBLOGRESPONSE']._serialized_end=3541
+  _globals['_PLANREPLICATIONREQUEST']._serialized_start=3543
+  _globals['_PLANREPLICATIONREQUEST']._serialized_end=3631
+  _globals['_PLANREPLICATIONRESPONSE']._serialized_start=3633
+  _globals['_PLANREPLICATIONRESPONSE']._serialized_end=3715
+  _globals['_JOBSERVICE']._serialized_start=3718
+  _globals['_JOBSERVICE']._serialized_end=4316
 # @@protoc_insertion_point(module_scope)

@@ -3,7 +3,6 @@ import datetime
 from buf.validate import validate_pb2 as _validate_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from transship.type.v1 import artifact_pb2 as _artifact_pb2
 from transship.type.v1 import transfer_pb2 as _transfer_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -27,7 +26,7 @@ class JobSpec(_message.Message):
     def __init__(self, key: _Optional[str] = ..., fairness_group: _Optional[str] = ..., replicate: _Optional[_Union[ReplicateWork, _Mapping]] = ..., delete: _Optional[_Union[DeleteWork, _Mapping]] = ...) -> None: ...
 
 class ReplicateWork(_message.Message):
-    __slots__ = ("source_registry", "source_repository", "destination_registry", "destination_repository", "references", "override", "options")
+    __slots__ = ("source_registry", "source_repository", "destination_registry", "destination_repository", "references", "override", "options", "backup_tag")
     SOURCE_REGISTRY_FIELD_NUMBER: _ClassVar[int]
     SOURCE_REPOSITORY_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_REGISTRY_FIELD_NUMBER: _ClassVar[int]
@@ -35,24 +34,44 @@ class ReplicateWork(_message.Message):
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_TAG_FIELD_NUMBER: _ClassVar[int]
     source_registry: str
     source_repository: str
     destination_registry: str
     destination_repository: str
-    references: _containers.RepeatedCompositeFieldContainer[_artifact_pb2.ArtifactReference]
+    references: _containers.RepeatedCompositeFieldContainer[ReplicateReference]
     override: bool
     options: _transfer_pb2.TransferOptions
-    def __init__(self, source_registry: _Optional[str] = ..., source_repository: _Optional[str] = ..., destination_registry: _Optional[str] = ..., destination_repository: _Optional[str] = ..., references: _Optional[_Iterable[_Union[_artifact_pb2.ArtifactReference, _Mapping]]] = ..., override: _Optional[bool] = ..., options: _Optional[_Union[_transfer_pb2.TransferOptions, _Mapping]] = ...) -> None: ...
+    backup_tag: str
+    def __init__(self, source_registry: _Optional[str] = ..., source_repository: _Optional[str] = ..., destination_registry: _Optional[str] = ..., destination_repository: _Optional[str] = ..., references: _Optional[_Iterable[_Union[ReplicateReference, _Mapping]]] = ..., override: _Optional[bool] = ..., options: _Optional[_Union[_transfer_pb2.TransferOptions, _Mapping]] = ..., backup_tag: _Optional[str] = ...) -> None: ...
+
+class ReplicateReference(_message.Message):
+    __slots__ = ("tag", "digest", "destination_tag")
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_TAG_FIELD_NUMBER: _ClassVar[int]
+    tag: str
+    digest: str
+    destination_tag: str
+    def __init__(self, tag: _Optional[str] = ..., digest: _Optional[str] = ..., destination_tag: _Optional[str] = ...) -> None: ...
 
 class DeleteWork(_message.Message):
-    __slots__ = ("registry", "repository", "tags")
+    __slots__ = ("registry", "repository", "references")
     REGISTRY_FIELD_NUMBER: _ClassVar[int]
     REPOSITORY_FIELD_NUMBER: _ClassVar[int]
-    TAGS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCES_FIELD_NUMBER: _ClassVar[int]
     registry: str
     repository: str
-    tags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, registry: _Optional[str] = ..., repository: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+    references: _containers.RepeatedCompositeFieldContainer[DeleteReference]
+    def __init__(self, registry: _Optional[str] = ..., repository: _Optional[str] = ..., references: _Optional[_Iterable[_Union[DeleteReference, _Mapping]]] = ...) -> None: ...
+
+class DeleteReference(_message.Message):
+    __slots__ = ("tag", "digest")
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    tag: str
+    digest: str
+    def __init__(self, tag: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("name", "spec", "status", "create_time")
@@ -229,3 +248,15 @@ class ReadJobLogResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[_transfer_pb2.LogEntry]
     def __init__(self, entries: _Optional[_Iterable[_Union[_transfer_pb2.LogEntry, _Mapping]]] = ...) -> None: ...
+
+class PlanReplicationRequest(_message.Message):
+    __slots__ = ("replicate",)
+    REPLICATE_FIELD_NUMBER: _ClassVar[int]
+    replicate: ReplicateWork
+    def __init__(self, replicate: _Optional[_Union[ReplicateWork, _Mapping]] = ...) -> None: ...
+
+class PlanReplicationResponse(_message.Message):
+    __slots__ = ("references",)
+    REFERENCES_FIELD_NUMBER: _ClassVar[int]
+    references: _containers.RepeatedCompositeFieldContainer[_transfer_pb2.PlannedReference]
+    def __init__(self, references: _Optional[_Iterable[_Union[_transfer_pb2.PlannedReference, _Mapping]]] = ...) -> None: ...

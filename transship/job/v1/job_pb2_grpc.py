@@ -65,6 +65,11 @@ class JobServiceStub:
                 request_serializer=transship_dot_job_dot_v1_dot_job__pb2.ReadJobLogRequest.SerializeToString,
                 response_deserializer=transship_dot_job_dot_v1_dot_job__pb2.ReadJobLogResponse.FromString,
                 _registered_method=True)
+        self.PlanReplication = channel.unary_stream(
+                '/transship.job.v1.JobService/PlanReplication',
+                request_serializer=transship_dot_job_dot_v1_dot_job__pb2.PlanReplicationRequest.SerializeToString,
+                response_deserializer=transship_dot_job_dot_v1_dot_job__pb2.PlanReplicationResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
@@ -144,6 +149,18 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanReplication(self, request, context):
+        """Streams what a job would do to each of its references, and changes nothing: nothing is stored, no blob is read, and
+        the destination is only asked. Ends when every reference was told.
+
+        Errors:
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
+        * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; ask again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -176,6 +193,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.ReadJobLog,
                     request_deserializer=transship_dot_job_dot_v1_dot_job__pb2.ReadJobLogRequest.FromString,
                     response_serializer=transship_dot_job_dot_v1_dot_job__pb2.ReadJobLogResponse.SerializeToString,
+            ),
+            'PlanReplication': grpc.unary_stream_rpc_method_handler(
+                    servicer.PlanReplication,
+                    request_deserializer=transship_dot_job_dot_v1_dot_job__pb2.PlanReplicationRequest.FromString,
+                    response_serializer=transship_dot_job_dot_v1_dot_job__pb2.PlanReplicationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -341,6 +363,33 @@ class JobService:
             '/transship.job.v1.JobService/ReadJobLog',
             transship_dot_job_dot_v1_dot_job__pb2.ReadJobLogRequest.SerializeToString,
             transship_dot_job_dot_v1_dot_job__pb2.ReadJobLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanReplication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/transship.job.v1.JobService/PlanReplication',
+            transship_dot_job_dot_v1_dot_job__pb2.PlanReplicationRequest.SerializeToString,
+            transship_dot_job_dot_v1_dot_job__pb2.PlanReplicationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -82,6 +82,14 @@ class JobServiceStub:
     * NOT_FOUND (`JOB_NOT_FOUND`): no such job.
     * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; read on after the last line.
     """
+    PlanReplication: _grpc.UnaryStreamMultiCallable[_job_pb2.PlanReplicationRequest, _job_pb2.PlanReplicationResponse]
+    """Streams what a job would do to each of its references, and changes nothing: nothing is stored, no blob is read, and
+    the destination is only asked. Ends when every reference was told.
+
+    Errors:
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
+    * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; ask again.
+    """
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -136,6 +144,14 @@ class JobServiceAsyncStub(JobServiceStub):
     Errors:
     * NOT_FOUND (`JOB_NOT_FOUND`): no such job.
     * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; read on after the last line.
+    """
+    PlanReplication: _aio.UnaryStreamMultiCallable[_job_pb2.PlanReplicationRequest, _job_pb2.PlanReplicationResponse]  # type: ignore[assignment]
+    """Streams what a job would do to each of its references, and changes nothing: nothing is stored, no blob is read, and
+    the destination is only asked. Ends when every reference was told.
+
+    Errors:
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
+    * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; ask again.
     """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -224,6 +240,20 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         * NOT_FOUND (`JOB_NOT_FOUND`): no such job.
         * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; read on after the last line.
+        """
+
+    @_abc_1.abstractmethod
+    def PlanReplication(
+        self,
+        request: _job_pb2.PlanReplicationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_job_pb2.PlanReplicationResponse], _abc.AsyncIterator[_job_pb2.PlanReplicationResponse]]:
+        """Streams what a job would do to each of its references, and changes nothing: nothing is stored, no blob is read, and
+        the destination is only asked. Ends when every reference was told.
+
+        Errors:
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
+        * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; ask again.
         """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

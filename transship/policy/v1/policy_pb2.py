@@ -24,14 +24,17 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.type import dayofweek_pb2 as google_dot_type_dot_dayofweek__pb2
 from transship.type.v1 import filter_pb2 as transship_dot_type_dot_v1_dot_filter__pb2
+from transship.type.v1 import selection_pb2 as transship_dot_type_dot_v1_dot_selection__pb2
 from transship.type.v1 import transfer_pb2 as transship_dot_type_dot_v1_dot_transfer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n transship/policy/v1/policy.proto\x12\x13transship.policy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etransship/type/v1/filter.proto\x1a transship/type/v1/transfer.proto\"\xa3\x04\n\x06Policy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12J\n\x0fsource_registry\x18\x04 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x46\n\x0c\x64\x65stinations\x18\x05 \x03(\x0b\x32 .transship.policy.v1.DestinationB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12\x35\n\x07\x66ilters\x18\x06 \x03(\x0b\x32\x19.transship.type.v1.FilterB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x10\n\x08override\x18\x07 \x01(\x08\x12\x10\n\x08\x64isabled\x18\x08 \x01(\x08\x12-\n\x07trigger\x18\t \x01(\x0b\x32\x1c.transship.policy.v1.Trigger\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x07options\x18\r \x01(\x0b\x32\".transship.type.v1.TransferOptions\"\xb0\x02\n\x0b\x44\x65stination\x12\x43\n\x08registry\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12g\n\tnamespace\x18\x02 \x01(\tBR\xbaHOrM\x18\xfe\x01\x32H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$H\x00\x12h\n\nrepository\x18\x03 \x01(\tBR\xbaHOrM\x18\xff\x01\x32H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$H\x00\x42\t\n\x07mapping\"N\n\x07Trigger\x12\x34\n\x06manual\x18\x01 \x01(\x0b\x32\".transship.policy.v1.ManualTriggerH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x0f\n\rManualTrigger\"\xae\x01\n\x13\x43reatePolicyRequest\x12G\n\tpolicy_id\x18\x01 \x01(\tB4\xe2\x41\x01\x02\xbaH-r+2)^([a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)?$\x12\x37\n\x06policy\x18\x02 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"Q\n\x10GetPolicyRequest\x12=\n\x04name\x18\x01 \x01(\tB/\xe2\x41\x01\x02\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$\"\x80\x01\n\x13ListPoliciesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x42\n\x08registry\x18\x03 \x01(\tB0\xbaH-r+2)^(registries/[a-z0-9][a-z0-9._-]{0,63})?$\"^\n\x14ListPoliciesResponse\x12-\n\x08policies\x18\x01 \x03(\x0b\x32\x1b.transship.policy.v1.Policy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x01\n\x13UpdatePolicyRequest\x12\x37\n\x06policy\x18\x01 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"T\n\x13\x44\x65letePolicyRequest\x12=\n\x04name\x18\x01 \x01(\tB/\xe2\x41\x01\x02\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$2\xc5\x03\n\rPolicyService\x12U\n\x0c\x43reatePolicy\x12(.transship.policy.v1.CreatePolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12O\n\tGetPolicy\x12%.transship.policy.v1.GetPolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12\x63\n\x0cListPolicies\x12(.transship.policy.v1.ListPoliciesRequest\x1a).transship.policy.v1.ListPoliciesResponse\x12U\n\x0cUpdatePolicy\x12(.transship.policy.v1.UpdatePolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12P\n\x0c\x44\x65letePolicy\x12(.transship.policy.v1.DeletePolicyRequest\x1a\x16.google.protobuf.EmptyBs\n\x16io.transship.policy.v1B\x0bPolicyProtoP\x01Z4github.com/transship/transship-go/policy/v1;policyv1\xaa\x02\x13Transship.Policy.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n transship/policy/v1/policy.proto\x12\x13transship.policy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bgoogle/type/dayofweek.proto\x1a\x1etransship/type/v1/filter.proto\x1a!transship/type/v1/selection.proto\x1a transship/type/v1/transfer.proto\"\x8b\x08\n\x06Policy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12J\n\x0fsource_registry\x18\x04 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x46\n\x0c\x64\x65stinations\x18\x05 \x03(\x0b\x32 .transship.policy.v1.DestinationB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12\x35\n\x07\x66ilters\x18\x06 \x03(\x0b\x32\x19.transship.type.v1.FilterB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x10\n\x08override\x18\x07 \x01(\x08\x12\x10\n\x08\x64isabled\x18\x08 \x01(\x08\x12-\n\x07trigger\x18\t \x01(\x0b\x32\x1c.transship.policy.v1.Trigger\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x07options\x18\r \x01(\x0b\x32\".transship.type.v1.TransferOptions\x12)\n\x06newest\x18\x0e \x01(\x0b\x32\x19.transship.type.v1.Newest\x12\x1c\n\nbackup_tag\x18\x0f \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12/\n\x08\x64\x65letion\x18\x10 \x01(\x0b\x32\x1d.transship.policy.v1.Deletion\x12>\n\x07overlap\x18\x11 \x01(\x0e\x32#.transship.policy.v1.Policy.OverlapB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12&\n\x12max_parallel_tasks\x18\x12 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12:\n\x07windows\x18\x13 \x03(\x0b\x32\x1f.transship.policy.v1.TimeWindowB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x31\n\tretention\x18\x14 \x01(\x0b\x32\x1e.transship.policy.v1.Retention\x12\x37\n\rnext_run_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\\\n\x07Overlap\x12\x17\n\x13OVERLAP_UNSPECIFIED\x10\x00\x12\x11\n\rOVERLAP_QUEUE\x10\x01\x12\x10\n\x0cOVERLAP_SKIP\x10\x02\x12\x13\n\x0fOVERLAP_REPLACE\x10\x03\"\xdf\x03\n\x0b\x44\x65stination\x12\x43\n\x08registry\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12g\n\tnamespace\x18\x02 \x01(\tBR\xbaHOrM\x18\xfe\x01\x32H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$H\x00\x12h\n\nrepository\x18\x03 \x01(\tBR\xbaHOrM\x18\xff\x01\x32H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$H\x00\x12\x1e\n\x08template\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04H\x00\x12\x34\n\x07rewrite\x18\x06 \x01(\x0b\x32!.transship.policy.v1.RegexRewriteH\x00\x12.\n\rreplace_count\x18\x04 \x01(\x05\x42\x12\xbaH\x0f\x1a\r\x18\x7f(\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01H\x01\x88\x01\x01\x12\x15\n\x03tag\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x42\t\n\x07mappingB\x10\n\x0e_replace_count\"J\n\x0cRegexRewrite\x12\x19\n\x05regex\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1f\n\x0breplacement\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\"\xbe\x01\n\x07Trigger\x12\x34\n\x06manual\x18\x01 \x01(\x0b\x32\".transship.policy.v1.ManualTriggerH\x00\x12:\n\tscheduled\x18\x02 \x01(\x0b\x32%.transship.policy.v1.ScheduledTriggerH\x00\x12\x32\n\x05\x65vent\x18\x03 \x01(\x0b\x32!.transship.policy.v1.EventTriggerH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x0f\n\rManualTrigger\"\xae\x02\n\x10ScheduledTrigger\x12\x18\n\x04\x63ron\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1a\n\ttime_zone\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x38\n\x06jitter\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xbaH\n\xaa\x01\x07\"\x03\x08\x90\x1c\x32\x00\x12O\n\x0bmissed_runs\x18\x04 \x01(\x0e\x32\x30.transship.policy.v1.ScheduledTrigger.MissedRunsB\x08\xbaH\x05\x82\x01\x02\x10\x01\"Y\n\nMissedRuns\x12\x1b\n\x17MISSED_RUNS_UNSPECIFIED\x10\x00\x12\x14\n\x10MISSED_RUNS_SKIP\x10\x01\x12\x18\n\x14MISSED_RUNS_RUN_ONCE\x10\x02\"\x0e\n\x0c\x45ventTrigger\"G\n\x08\x44\x65letion\x12\x10\n\x08on_event\x18\x01 \x01(\x08\x12)\n\x05prune\x18\x02 \x01(\x0b\x32\x1a.transship.policy.v1.Prune\"}\n\x05Prune\x12\x1e\n\x0bmax_percent\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x19\n\x08max_tags\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x39\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02\x32\x00\"\xcf\x01\n\nTimeWindow\x12\x35\n\x05start\x18\x01 \x01(\tB&\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x12\x33\n\x03\x65nd\x18\x02 \x01(\tB&\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x12\x39\n\x04\x64\x61ys\x18\x03 \x03(\x0e\x32\x16.google.type.DayOfWeekB\x13\xbaH\x10\x92\x01\r\x10\x07\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1a\n\ttime_zone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"]\n\tRetention\x12\x1a\n\tmax_count\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x34\n\x07max_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\"\xae\x01\n\x13\x43reatePolicyRequest\x12G\n\tpolicy_id\x18\x01 \x01(\tB4\xe2\x41\x01\x02\xbaH-r+2)^([a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)?$\x12\x37\n\x06policy\x18\x02 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"Q\n\x10GetPolicyRequest\x12=\n\x04name\x18\x01 \x01(\tB/\xe2\x41\x01\x02\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$\"\x80\x01\n\x13ListPoliciesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x42\n\x08registry\x18\x03 \x01(\tB0\xbaH-r+2)^(registries/[a-z0-9][a-z0-9._-]{0,63})?$\"^\n\x14ListPoliciesResponse\x12-\n\x08policies\x18\x01 \x03(\x0b\x32\x1b.transship.policy.v1.Policy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x01\n\x13UpdatePolicyRequest\x12\x37\n\x06policy\x18\x01 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"T\n\x13\x44\x65letePolicyRequest\x12=\n\x04name\x18\x01 \x01(\tB/\xe2\x41\x01\x02\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$\"\xf3\x01\n\x11TestPolicyRequest\x12=\n\x06policy\x18\x01 \x01(\tB+\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$H\x00\x12\x34\n\rinline_policy\x18\x02 \x01(\x0b\x32\x1b.transship.policy.v1.PolicyH\x00\x12=\n\ncandidates\x18\x03 \x03(\x0b\x32\x1e.transship.policy.v1.CandidateB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x18\n\x10include_rejected\x18\x04 \x01(\x08\x42\x10\n\x07subject\x12\x05\xbaH\x02\x08\x01\"B\n\tCandidate\x12\x1e\n\nrepository\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x15\n\x03tag\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xad\x01\n\x12TestPolicyResponse\x12+\n\x07matches\x18\x01 \x03(\x0b\x32\x1a.transship.policy.v1.Match\x12\x30\n\nrejections\x18\x02 \x03(\x0b\x32\x1c.transship.type.v1.Rejection\x12\x38\n\x08problems\x18\x03 \x03(\x0b\x32&.transship.policy.v1.RepositoryProblem\"V\n\x05Match\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12,\n\x07targets\x18\x03 \x03(\x0b\x32\x1b.transship.policy.v1.Target\"h\n\x06Target\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x12\n\nrepository\x18\x02 \x01(\t\x12\x0b\n\x03tag\x18\x03 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1a.transship.type.v1.Failure\"T\n\x11RepositoryProblem\x12\x12\n\nrepository\x18\x01 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1a.transship.type.v1.Failure\"\xbe\x01\n\x16PreviewScheduleRequest\x12=\n\x06policy\x18\x01 \x01(\tB+\xbaH(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$H\x00\x12\x39\n\x08schedule\x18\x02 \x01(\x0b\x32%.transship.policy.v1.ScheduledTriggerH\x00\x12\x18\n\x05\x63ount\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x42\x10\n\x07subject\x12\x05\xbaH\x02\x08\x01\"H\n\x17PreviewScheduleResponse\x12-\n\trun_times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp2\x94\x05\n\rPolicyService\x12U\n\x0c\x43reatePolicy\x12(.transship.policy.v1.CreatePolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12O\n\tGetPolicy\x12%.transship.policy.v1.GetPolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12\x63\n\x0cListPolicies\x12(.transship.policy.v1.ListPoliciesRequest\x1a).transship.policy.v1.ListPoliciesResponse\x12U\n\x0cUpdatePolicy\x12(.transship.policy.v1.UpdatePolicyRequest\x1a\x1b.transship.policy.v1.Policy\x12P\n\x0c\x44\x65letePolicy\x12(.transship.policy.v1.DeletePolicyRequest\x1a\x16.google.protobuf.Empty\x12_\n\nTestPolicy\x12&.transship.policy.v1.TestPolicyRequest\x1a\'.transship.policy.v1.TestPolicyResponse0\x01\x12l\n\x0fPreviewSchedule\x12+.transship.policy.v1.PreviewScheduleRequest\x1a,.transship.policy.v1.PreviewScheduleResponseBs\n\x16io.transship.policy.v1B\x0bPolicyProtoP\x01Z4github.com/transship/transship-go/policy/v1;policyv1\xaa\x02\x13Transship.Policy.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,14 +60,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_POLICY'].fields_by_name['etag']._loaded_options = None
   _globals['_POLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_POLICY'].fields_by_name['backup_tag']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['backup_tag']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_POLICY'].fields_by_name['overlap']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['overlap']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_POLICY'].fields_by_name['max_parallel_tasks']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['max_parallel_tasks']._serialized_options = b'\272H\007\032\005\030\220N(\000'
+  _globals['_POLICY'].fields_by_name['windows']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['windows']._serialized_options = b'\272H\005\222\001\002\020\024'
+  _globals['_POLICY'].fields_by_name['next_run_time']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['next_run_time']._serialized_options = b'\342A\001\003'
   _globals['_DESTINATION'].fields_by_name['registry']._loaded_options = None
   _globals['_DESTINATION'].fields_by_name['registry']._serialized_options = b'\342A\001\002\272H*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_DESTINATION'].fields_by_name['namespace']._loaded_options = None
   _globals['_DESTINATION'].fields_by_name['namespace']._serialized_options = b'\272HOrM\030\376\0012H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$'
   _globals['_DESTINATION'].fields_by_name['repository']._loaded_options = None
   _globals['_DESTINATION'].fields_by_name['repository']._serialized_options = b'\272HOrM\030\377\0012H^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$'
+  _globals['_DESTINATION'].fields_by_name['template']._loaded_options = None
+  _globals['_DESTINATION'].fields_by_name['template']._serialized_options = b'\272H\007r\005\020\001\030\200\004'
+  _globals['_DESTINATION'].fields_by_name['replace_count']._loaded_options = None
+  _globals['_DESTINATION'].fields_by_name['replace_count']._serialized_options = b'\272H\017\032\r\030\177(\377\377\377\377\377\377\377\377\377\001'
+  _globals['_DESTINATION'].fields_by_name['tag']._loaded_options = None
+  _globals['_DESTINATION'].fields_by_name['tag']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_REGEXREWRITE'].fields_by_name['regex']._loaded_options = None
+  _globals['_REGEXREWRITE'].fields_by_name['regex']._serialized_options = b'\272H\007r\005\020\001\030\200\010'
+  _globals['_REGEXREWRITE'].fields_by_name['replacement']._loaded_options = None
+  _globals['_REGEXREWRITE'].fields_by_name['replacement']._serialized_options = b'\272H\007r\005\020\001\030\200\004'
   _globals['_TRIGGER'].oneofs_by_name['kind']._loaded_options = None
   _globals['_TRIGGER'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
+  _globals['_SCHEDULEDTRIGGER'].fields_by_name['cron']._loaded_options = None
+  _globals['_SCHEDULEDTRIGGER'].fields_by_name['cron']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_SCHEDULEDTRIGGER'].fields_by_name['time_zone']._loaded_options = None
+  _globals['_SCHEDULEDTRIGGER'].fields_by_name['time_zone']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_SCHEDULEDTRIGGER'].fields_by_name['jitter']._loaded_options = None
+  _globals['_SCHEDULEDTRIGGER'].fields_by_name['jitter']._serialized_options = b'\272H\n\252\001\007\"\003\010\220\0342\000'
+  _globals['_SCHEDULEDTRIGGER'].fields_by_name['missed_runs']._loaded_options = None
+  _globals['_SCHEDULEDTRIGGER'].fields_by_name['missed_runs']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PRUNE'].fields_by_name['max_percent']._loaded_options = None
+  _globals['_PRUNE'].fields_by_name['max_percent']._serialized_options = b'\272H\006\032\004\030d(\000'
+  _globals['_PRUNE'].fields_by_name['max_tags']._loaded_options = None
+  _globals['_PRUNE'].fields_by_name['max_tags']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_PRUNE'].fields_by_name['grace_period']._loaded_options = None
+  _globals['_PRUNE'].fields_by_name['grace_period']._serialized_options = b'\272H\005\252\001\0022\000'
+  _globals['_TIMEWINDOW'].fields_by_name['start']._loaded_options = None
+  _globals['_TIMEWINDOW'].fields_by_name['start']._serialized_options = b'\272H#r!2\037^([01][0-9]|2[0-3]):[0-5][0-9]$'
+  _globals['_TIMEWINDOW'].fields_by_name['end']._loaded_options = None
+  _globals['_TIMEWINDOW'].fields_by_name['end']._serialized_options = b'\272H#r!2\037^([01][0-9]|2[0-3]):[0-5][0-9]$'
+  _globals['_TIMEWINDOW'].fields_by_name['days']._loaded_options = None
+  _globals['_TIMEWINDOW'].fields_by_name['days']._serialized_options = b'\272H\020\222\001\r\020\007\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_TIMEWINDOW'].fields_by_name['time_zone']._loaded_options = None
+  _globals['_TIMEWINDOW'].fields_by_name['time_zone']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_RETENTION'].fields_by_name['max_count']._loaded_options = None
+  _globals['_RETENTION'].fields_by_name['max_count']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_RETENTION'].fields_by_name['max_age']._loaded_options = None
+  _globals['_RETENTION'].fields_by_name['max_age']._serialized_options = b'\272H\005\252\001\002*\000'
   _globals['_CREATEPOLICYREQUEST'].fields_by_name['policy_id']._loaded_options = None
   _globals['_CREATEPOLICYREQUEST'].fields_by_name['policy_id']._serialized_options = b'\342A\001\002\272H-r+2)^([a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)?$'
   _globals['_CREATEPOLICYREQUEST'].fields_by_name['policy']._loaded_options = None
@@ -79,26 +128,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPOLICYREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_DELETEPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$'
-  _globals['_POLICY']._serialized_start=282
-  _globals['_POLICY']._serialized_end=829
-  _globals['_DESTINATION']._serialized_start=832
-  _globals['_DESTINATION']._serialized_end=1136
-  _globals['_TRIGGER']._serialized_start=1138
-  _globals['_TRIGGER']._serialized_end=1216
-  _globals['_MANUALTRIGGER']._serialized_start=1218
-  _globals['_MANUALTRIGGER']._serialized_end=1233
-  _globals['_CREATEPOLICYREQUEST']._serialized_start=1236
-  _globals['_CREATEPOLICYREQUEST']._serialized_end=1410
-  _globals['_GETPOLICYREQUEST']._serialized_start=1412
-  _globals['_GETPOLICYREQUEST']._serialized_end=1493
-  _globals['_LISTPOLICIESREQUEST']._serialized_start=1496
-  _globals['_LISTPOLICIESREQUEST']._serialized_end=1624
-  _globals['_LISTPOLICIESRESPONSE']._serialized_start=1626
-  _globals['_LISTPOLICIESRESPONSE']._serialized_end=1720
-  _globals['_UPDATEPOLICYREQUEST']._serialized_start=1723
-  _globals['_UPDATEPOLICYREQUEST']._serialized_end=1862
-  _globals['_DELETEPOLICYREQUEST']._serialized_start=1864
-  _globals['_DELETEPOLICYREQUEST']._serialized_end=1948
-  _globals['_POLICYSERVICE']._serialized_start=1951
-  _globals['_POLICYSERVICE']._serialized_end=2404
+  _globals['_TESTPOLICYREQUEST'].oneofs_by_name['subject']._loaded_options = None
+  _globals['_TESTPOLICYREQUEST'].oneofs_by_name['subject']._serialized_options = b'\272H\002\010\001'
+  _globals['_TESTPOLICYREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_TESTPOLICYREQUEST'].fields_by_name['policy']._serialized_options = b'\272H(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$'
+  _globals['_TESTPOLICYREQUEST'].fields_by_name['candidates']._loaded_options = None
+  _globals['_TESTPOLICYREQUEST'].fields_by_name['candidates']._serialized_options = b'\272H\006\222\001\003\020\350\007'
+  _globals['_CANDIDATE'].fields_by_name['repository']._loaded_options = None
+  _globals['_CANDIDATE'].fields_by_name['repository']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_CANDIDATE'].fields_by_name['tag']._loaded_options = None
+  _globals['_CANDIDATE'].fields_by_name['tag']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_PREVIEWSCHEDULEREQUEST'].oneofs_by_name['subject']._loaded_options = None
+  _globals['_PREVIEWSCHEDULEREQUEST'].oneofs_by_name['subject']._serialized_options = b'\272H\002\010\001'
+  _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['policy']._serialized_options = b'\272H(r&2$^policies/[a-z0-9][a-z0-9._-]{0,63}$'
+  _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['count']._loaded_options = None
+  _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['count']._serialized_options = b'\272H\006\032\004\030d(\000'
+  _globals['_POLICY']._serialized_start=378
+  _globals['_POLICY']._serialized_end=1413
+  _globals['_POLICY_OVERLAP']._serialized_start=1321
+  _globals['_POLICY_OVERLAP']._serialized_end=1413
+  _globals['_DESTINATION']._serialized_start=1416
+  _globals['_DESTINATION']._serialized_end=1895
+  _globals['_REGEXREWRITE']._serialized_start=1897
+  _globals['_REGEXREWRITE']._serialized_end=1971
+  _globals['_TRIGGER']._serialized_start=1974
+  _globals['_TRIGGER']._serialized_end=2164
+  _globals['_MANUALTRIGGER']._serialized_start=2166
+  _globals['_MANUALTRIGGER']._serialized_end=2181
+  _globals['_SCHEDULEDTRIGGER']._serialized_start=2184
+  _globals['_SCHEDULEDTRIGGER']._serialized_end=2486
+  _globals['_SCHEDULEDTRIGGER_MISSEDRUNS']._serialized_start=2397
+  _globals['_SCHEDULEDTRIGGER_MISSEDRUNS']._serialized_end=2486
+  _globals['_EVENTTRIGGER']._serialized_start=2488
+  _globals['_EVENTTRIGGER']._serialized_end=2502
+  _globals['_DELETION']._serialized_start=2504
+  _globals['_DELETION']._serialized_end=2575
+  _globals['_PRUNE']._serialized_start=2577
+  _globals['_PRUNE']._serialized_end=2702
+  _globals['_TIMEWINDOW']._serialized_start=2705
+  _globals['_TIMEWINDOW']._serialized_end=2912
+  _globals['_RETENTION']._serialized_start=2914
+  _globals['_RETENTION']._serialized_end=3007
+  _globals['_CREATEPOLICYREQUEST']._serialized_start=3010
+  _globals['_CREATEPOLICYREQUEST']._serialized_end=3184
+  _globals['_GETPOLICYREQUEST']._serialized_start=3186
+  _globals['_GETPOLICYREQUEST']._serialized_end=3267
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=3270
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=3398
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=3400
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=3494
+  _globals['_UPDATEPOLICYREQUEST']._serialized_start=3497
+  _globals['_UPDATEPOLICYREQUEST']._serialized_end=3636
+  _globals['_DELETEPOLICYREQUEST']._serialized_start=3638
+  _globals['_DELETEPOLICYREQUEST']._serialized_end=3722
+  _globals['_TESTPOLICYREQUEST']._serialized_start=3725
+  _globals['_TESTPOLICYREQUEST']._serialized_end=3968
+  _globals['_CANDIDATE']._serialized_start=3970
+  _globals['_CANDIDATE']._serialized_end=4036
+  _globals['_TESTPOLICYRESPONSE']._serialized_start=4039
+  _globals['_TESTPOLICYRESPONSE']._serialized_end=4212
+  _globals['_MATCH']._serialized_start=4214
+  _globals['_MATCH']._serialized_end=4300
+  _globals['_TARGET']._serialized_start=4302
+  _globals['_TARGET']._serialized_end=4406
+  _globals['_REPOSITORYPROBLEM']._serialized_start=4408
+  _globals['_REPOSITORYPROBLEM']._serialized_end=4492
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=4495
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=4685
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=4687
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=4759
+  _globals['_POLICYSERVICE']._serialized_start=4762
+  _globals['_POLICYSERVICE']._serialized_end=5422
 # @@protoc_insertion_point(module_scope)

@@ -61,6 +61,16 @@ class PolicyServiceStub:
                 request_serializer=transship_dot_policy_dot_v1_dot_policy__pb2.DeletePolicyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.TestPolicy = channel.unary_stream(
+                '/transship.policy.v1.PolicyService/TestPolicy',
+                request_serializer=transship_dot_policy_dot_v1_dot_policy__pb2.TestPolicyRequest.SerializeToString,
+                response_deserializer=transship_dot_policy_dot_v1_dot_policy__pb2.TestPolicyResponse.FromString,
+                _registered_method=True)
+        self.PreviewSchedule = channel.unary_unary(
+                '/transship.policy.v1.PolicyService/PreviewSchedule',
+                request_serializer=transship_dot_policy_dot_v1_dot_policy__pb2.PreviewScheduleRequest.SerializeToString,
+                response_deserializer=transship_dot_policy_dot_v1_dot_policy__pb2.PreviewScheduleResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -122,6 +132,31 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestPolicy(self, request, context):
+        """Streams what a policy would pick and where that would go, and, of what it leaves out, the rule that decided. Shows
+        what patterns do; nothing is read from a destination and nothing is changed.
+
+        Errors:
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): a field is wrong; google.rpc.BadRequest names it and says why.
+        * NOT_FOUND (`POLICY_NOT_FOUND`, `REGISTRY_NOT_FOUND`): no such policy, or registry.
+        * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`,
+        `CATALOG_UNSUPPORTED`): the source cannot be listed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewSchedule(self, request, context):
+        """Tells when a schedule runs next.
+
+        Errors:
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): a field is wrong, or the policy is not scheduled.
+        * NOT_FOUND (`POLICY_NOT_FOUND`): no such policy.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -149,6 +184,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.DeletePolicy,
                     request_deserializer=transship_dot_policy_dot_v1_dot_policy__pb2.DeletePolicyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'TestPolicy': grpc.unary_stream_rpc_method_handler(
+                    servicer.TestPolicy,
+                    request_deserializer=transship_dot_policy_dot_v1_dot_policy__pb2.TestPolicyRequest.FromString,
+                    response_serializer=transship_dot_policy_dot_v1_dot_policy__pb2.TestPolicyResponse.SerializeToString,
+            ),
+            'PreviewSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewSchedule,
+                    request_deserializer=transship_dot_policy_dot_v1_dot_policy__pb2.PreviewScheduleRequest.FromString,
+                    response_serializer=transship_dot_policy_dot_v1_dot_policy__pb2.PreviewScheduleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -287,6 +332,60 @@ class PolicyService:
             '/transship.policy.v1.PolicyService/DeletePolicy',
             transship_dot_policy_dot_v1_dot_policy__pb2.DeletePolicyRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/transship.policy.v1.PolicyService/TestPolicy',
+            transship_dot_policy_dot_v1_dot_policy__pb2.TestPolicyRequest.SerializeToString,
+            transship_dot_policy_dot_v1_dot_policy__pb2.TestPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/transship.policy.v1.PolicyService/PreviewSchedule',
+            transship_dot_policy_dot_v1_dot_policy__pb2.PreviewScheduleRequest.SerializeToString,
+            transship_dot_policy_dot_v1_dot_policy__pb2.PreviewScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

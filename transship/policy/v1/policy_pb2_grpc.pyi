@@ -69,6 +69,23 @@ class PolicyServiceStub:
     Errors:
     * NOT_FOUND (`POLICY_NOT_FOUND`): no such policy.
     """
+    TestPolicy: _grpc.UnaryStreamMultiCallable[_policy_pb2.TestPolicyRequest, _policy_pb2.TestPolicyResponse]
+    """Streams what a policy would pick and where that would go, and, of what it leaves out, the rule that decided. Shows
+    what patterns do; nothing is read from a destination and nothing is changed.
+
+    Errors:
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): a field is wrong; google.rpc.BadRequest names it and says why.
+    * NOT_FOUND (`POLICY_NOT_FOUND`, `REGISTRY_NOT_FOUND`): no such policy, or registry.
+    * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`,
+      `CATALOG_UNSUPPORTED`): the source cannot be listed.
+    """
+    PreviewSchedule: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewScheduleRequest, _policy_pb2.PreviewScheduleResponse]
+    """Tells when a schedule runs next.
+
+    Errors:
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): a field is wrong, or the policy is not scheduled.
+    * NOT_FOUND (`POLICY_NOT_FOUND`): no such policy.
+    """
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -108,6 +125,23 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Deletes a policy. Its executions stay until their retention ends.
 
     Errors:
+    * NOT_FOUND (`POLICY_NOT_FOUND`): no such policy.
+    """
+    TestPolicy: _aio.UnaryStreamMultiCallable[_policy_pb2.TestPolicyRequest, _policy_pb2.TestPolicyResponse]  # type: ignore[assignment]
+    """Streams what a policy would pick and where that would go, and, of what it leaves out, the rule that decided. Shows
+    what patterns do; nothing is read from a destination and nothing is changed.
+
+    Errors:
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): a field is wrong; google.rpc.BadRequest names it and says why.
+    * NOT_FOUND (`POLICY_NOT_FOUND`, `REGISTRY_NOT_FOUND`): no such policy, or registry.
+    * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`,
+      `CATALOG_UNSUPPORTED`): the source cannot be listed.
+    """
+    PreviewSchedule: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewScheduleRequest, _policy_pb2.PreviewScheduleResponse]  # type: ignore[assignment]
+    """Tells when a schedule runs next.
+
+    Errors:
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): a field is wrong, or the policy is not scheduled.
     * NOT_FOUND (`POLICY_NOT_FOUND`): no such policy.
     """
 
@@ -176,6 +210,35 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a policy. Its executions stay until their retention ends.
 
         Errors:
+        * NOT_FOUND (`POLICY_NOT_FOUND`): no such policy.
+        """
+
+    @_abc_1.abstractmethod
+    def TestPolicy(
+        self,
+        request: _policy_pb2.TestPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_policy_pb2.TestPolicyResponse], _abc.AsyncIterator[_policy_pb2.TestPolicyResponse]]:
+        """Streams what a policy would pick and where that would go, and, of what it leaves out, the rule that decided. Shows
+        what patterns do; nothing is read from a destination and nothing is changed.
+
+        Errors:
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): a field is wrong; google.rpc.BadRequest names it and says why.
+        * NOT_FOUND (`POLICY_NOT_FOUND`, `REGISTRY_NOT_FOUND`): no such policy, or registry.
+        * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`,
+          `CATALOG_UNSUPPORTED`): the source cannot be listed.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewSchedule(
+        self,
+        request: _policy_pb2.PreviewScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.PreviewScheduleResponse, _abc.Awaitable[_policy_pb2.PreviewScheduleResponse]]:
+        """Tells when a schedule runs next.
+
+        Errors:
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): a field is wrong, or the policy is not scheduled.
         * NOT_FOUND (`POLICY_NOT_FOUND`): no such policy.
         """
 

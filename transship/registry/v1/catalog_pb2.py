@@ -26,10 +26,11 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from transship.type.v1 import artifact_pb2 as transship_dot_type_dot_v1_dot_artifact__pb2
 from transship.type.v1 import filter_pb2 as transship_dot_type_dot_v1_dot_filter__pb2
+from transship.type.v1 import selection_pb2 as transship_dot_type_dot_v1_dot_selection__pb2
 from transship.type.v1 import transfer_pb2 as transship_dot_type_dot_v1_dot_transfer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#transship/registry/v1/catalog.proto\x12\x15transship.registry.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a transship/type/v1/artifact.proto\x1a\x1etransship/type/v1/filter.proto\x1a transship/type/v1/transfer.proto\"\x8e\x01\n\x14ListResourcesRequest\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x35\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x19.transship.type.v1.FilterB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\"\x83\x01\n\x15ListResourcesResponse\x12.\n\tresources\x18\x01 \x03(\x0b\x32\x1b.transship.type.v1.Resource\x12:\n\x08\x66\x61ilures\x18\x02 \x03(\x0b\x32(.transship.registry.v1.RepositoryFailure\"T\n\x11RepositoryFailure\x12\x12\n\nrepository\x18\x01 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1a.transship.type.v1.Failure\"\x8b\x01\n\x1aPrepareRepositoriesRequest\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12,\n\x0crepositories\x18\x02 \x03(\tB\x16\xbaH\x13\x92\x01\x10\x08\x01\x10\xe8\x07\x18\x01\"\x07r\x05\x10\x01\x18\xff\x01\"Y\n\x1bPrepareRepositoriesResponse\x12:\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32(.transship.registry.v1.RepositoryFailure\"\xac\x01\n\x10\x44\x65leteTagRequest\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x1e\n\nrepository\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x37\n\x03tag\x18\x03 \x01(\tB*\xbaH\'r%2#^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$2\xca\x02\n\x0e\x43\x61talogService\x12l\n\rListResources\x12+.transship.registry.v1.ListResourcesRequest\x1a,.transship.registry.v1.ListResourcesResponse0\x01\x12|\n\x13PrepareRepositories\x12\x31.transship.registry.v1.PrepareRepositoriesRequest\x1a\x32.transship.registry.v1.PrepareRepositoriesResponse\x12L\n\tDeleteTag\x12\'.transship.registry.v1.DeleteTagRequest\x1a\x16.google.protobuf.EmptyB|\n\x18io.transship.registry.v1B\x0c\x43\x61talogProtoP\x01Z8github.com/transship/transship-go/registry/v1;registryv1\xaa\x02\x15Transship.Registry.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#transship/registry/v1/catalog.proto\x12\x15transship.registry.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a transship/type/v1/artifact.proto\x1a\x1etransship/type/v1/filter.proto\x1a!transship/type/v1/selection.proto\x1a transship/type/v1/transfer.proto\"\x8b\x02\n\x14ListResourcesRequest\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x35\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x19.transship.type.v1.FilterB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12)\n\x06newest\x18\x03 \x01(\x0b\x32\x19.transship.type.v1.Newest\x12\x36\n\x06within\x18\x04 \x03(\x0b\x32\x1b.transship.type.v1.ResourceB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x18\n\x10include_rejected\x18\x05 \x01(\x08\"\xb5\x01\n\x15ListResourcesResponse\x12.\n\tresources\x18\x01 \x03(\x0b\x32\x1b.transship.type.v1.Resource\x12:\n\x08\x66\x61ilures\x18\x02 \x03(\x0b\x32(.transship.registry.v1.RepositoryFailure\x12\x30\n\nrejections\x18\x03 \x03(\x0b\x32\x1c.transship.type.v1.Rejection\"T\n\x11RepositoryFailure\x12\x12\n\nrepository\x18\x01 \x01(\t\x12+\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1a.transship.type.v1.Failure\"\xb2\x01\n\x1aPrepareRepositoriesRequest\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12,\n\x0crepositories\x18\x02 \x03(\tB\x16\xbaH\x13\x92\x01\x10\x08\x01\x10\xe8\x07\x18\x01\"\x07r\x05\x10\x01\x18\xff\x01\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0e\n\x06public\x18\x04 \x01(\x08\"\xb1\x01\n\x1bPrepareRepositoriesResponse\x12:\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32(.transship.registry.v1.RepositoryFailure\x12\x1a\n\x12\x63reated_namespaces\x18\x02 \x03(\t\x12:\n\x08\x65xcluded\x18\x03 \x03(\x0b\x32(.transship.registry.v1.RepositoryFailure\"\xac\x01\n\x10\x44\x65leteTagRequest\x12?\n\x08registry\x18\x01 \x01(\tB-\xbaH*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$\x12\x1e\n\nrepository\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x37\n\x03tag\x18\x03 \x01(\tB*\xbaH\'r%2#^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$2\xca\x02\n\x0e\x43\x61talogService\x12l\n\rListResources\x12+.transship.registry.v1.ListResourcesRequest\x1a,.transship.registry.v1.ListResourcesResponse0\x01\x12|\n\x13PrepareRepositories\x12\x31.transship.registry.v1.PrepareRepositoriesRequest\x1a\x32.transship.registry.v1.PrepareRepositoriesResponse\x12L\n\tDeleteTag\x12\'.transship.registry.v1.DeleteTagRequest\x1a\x16.google.protobuf.EmptyB|\n\x18io.transship.registry.v1B\x0c\x43\x61talogProtoP\x01Z8github.com/transship/transship-go/registry/v1;registryv1\xaa\x02\x15Transship.Registry.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRESOURCESREQUEST'].fields_by_name['registry']._serialized_options = b'\272H*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_LISTRESOURCESREQUEST'].fields_by_name['filters']._loaded_options = None
   _globals['_LISTRESOURCESREQUEST'].fields_by_name['filters']._serialized_options = b'\272H\006\222\001\003\020\310\001'
+  _globals['_LISTRESOURCESREQUEST'].fields_by_name['within']._loaded_options = None
+  _globals['_LISTRESOURCESREQUEST'].fields_by_name['within']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_PREPAREREPOSITORIESREQUEST'].fields_by_name['registry']._loaded_options = None
   _globals['_PREPAREREPOSITORIESREQUEST'].fields_by_name['registry']._serialized_options = b'\272H*r(2&^registries/[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_PREPAREREPOSITORIESREQUEST'].fields_by_name['repositories']._loaded_options = None
@@ -51,18 +54,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETETAGREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_DELETETAGREQUEST'].fields_by_name['tag']._loaded_options = None
   _globals['_DELETETAGREQUEST'].fields_by_name['tag']._serialized_options = b'\272H\'r%2#^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$'
-  _globals['_LISTRESOURCESREQUEST']._serialized_start=221
-  _globals['_LISTRESOURCESREQUEST']._serialized_end=363
-  _globals['_LISTRESOURCESRESPONSE']._serialized_start=366
-  _globals['_LISTRESOURCESRESPONSE']._serialized_end=497
-  _globals['_REPOSITORYFAILURE']._serialized_start=499
-  _globals['_REPOSITORYFAILURE']._serialized_end=583
-  _globals['_PREPAREREPOSITORIESREQUEST']._serialized_start=586
-  _globals['_PREPAREREPOSITORIESREQUEST']._serialized_end=725
-  _globals['_PREPAREREPOSITORIESRESPONSE']._serialized_start=727
-  _globals['_PREPAREREPOSITORIESRESPONSE']._serialized_end=816
-  _globals['_DELETETAGREQUEST']._serialized_start=819
-  _globals['_DELETETAGREQUEST']._serialized_end=991
-  _globals['_CATALOGSERVICE']._serialized_start=994
-  _globals['_CATALOGSERVICE']._serialized_end=1324
+  _globals['_LISTRESOURCESREQUEST']._serialized_start=256
+  _globals['_LISTRESOURCESREQUEST']._serialized_end=523
+  _globals['_LISTRESOURCESRESPONSE']._serialized_start=526
+  _globals['_LISTRESOURCESRESPONSE']._serialized_end=707
+  _globals['_REPOSITORYFAILURE']._serialized_start=709
+  _globals['_REPOSITORYFAILURE']._serialized_end=793
+  _globals['_PREPAREREPOSITORIESREQUEST']._serialized_start=796
+  _globals['_PREPAREREPOSITORIESREQUEST']._serialized_end=974
+  _globals['_PREPAREREPOSITORIESRESPONSE']._serialized_start=977
+  _globals['_PREPAREREPOSITORIESRESPONSE']._serialized_end=1154
+  _globals['_DELETETAGREQUEST']._serialized_start=1157
+  _globals['_DELETETAGREQUEST']._serialized_end=1329
+  _globals['_CATALOGSERVICE']._serialized_start=1332
+  _globals['_CATALOGSERVICE']._serialized_end=1662
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,8 @@ class CatalogServiceServicer:
     def ListResources(self, request, context):
         """Streams the resources of a registry that match the filters, in batches, while they are being found.
 
+        Artifacts of projects that are proxy caches are passed over: what they hold is another registry's.
+
         One repository that cannot be listed is reported as a failure of that repository; the rest goes on.
 
         Errors:

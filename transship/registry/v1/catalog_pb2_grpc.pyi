@@ -37,6 +37,8 @@ class CatalogServiceStub:
     ListResources: _grpc.UnaryStreamMultiCallable[_catalog_pb2.ListResourcesRequest, _catalog_pb2.ListResourcesResponse]
     """Streams the resources of a registry that match the filters, in batches, while they are being found.
 
+    Artifacts of projects that are proxy caches are passed over: what they hold is another registry's.
+
     One repository that cannot be listed is reported as a failure of that repository; the rest goes on.
 
     Errors:
@@ -68,6 +70,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListResources: _aio.UnaryStreamMultiCallable[_catalog_pb2.ListResourcesRequest, _catalog_pb2.ListResourcesResponse]  # type: ignore[assignment]
     """Streams the resources of a registry that match the filters, in batches, while they are being found.
+
+    Artifacts of projects that are proxy caches are passed over: what they hold is another registry's.
 
     One repository that cannot be listed is reported as a failure of that repository; the rest goes on.
 
@@ -103,6 +107,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_catalog_pb2.ListResourcesResponse], _abc.AsyncIterator[_catalog_pb2.ListResourcesResponse]]:
         """Streams the resources of a registry that match the filters, in batches, while they are being found.
+
+        Artifacts of projects that are proxy caches are passed over: what they hold is another registry's.
 
         One repository that cannot be listed is reported as a failure of that repository; the rest goes on.
 

@@ -66,7 +66,7 @@ class Credential(_message.Message):
     def __init__(self, username: _Optional[str] = ..., password: _Optional[str] = ...) -> None: ...
 
 class RegistryInfo(_message.Message):
-    __slots__ = ("type", "description", "filter_dimensions", "min_path_components", "max_path_components", "lists_repositories", "deletes_tags")
+    __slots__ = ("type", "description", "filter_dimensions", "min_path_components", "max_path_components", "lists_repositories", "deletes_tags", "sends_events", "lists_digests")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     FILTER_DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +74,8 @@ class RegistryInfo(_message.Message):
     MAX_PATH_COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     LISTS_REPOSITORIES_FIELD_NUMBER: _ClassVar[int]
     DELETES_TAGS_FIELD_NUMBER: _ClassVar[int]
+    SENDS_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    LISTS_DIGESTS_FIELD_NUMBER: _ClassVar[int]
     type: str
     description: str
     filter_dimensions: _containers.RepeatedScalarFieldContainer[_filter_pb2.Filter.Dimension]
@@ -81,7 +83,9 @@ class RegistryInfo(_message.Message):
     max_path_components: int
     lists_repositories: bool
     deletes_tags: bool
-    def __init__(self, type: _Optional[str] = ..., description: _Optional[str] = ..., filter_dimensions: _Optional[_Iterable[_Union[_filter_pb2.Filter.Dimension, str]]] = ..., min_path_components: _Optional[int] = ..., max_path_components: _Optional[int] = ..., lists_repositories: _Optional[bool] = ..., deletes_tags: _Optional[bool] = ...) -> None: ...
+    sends_events: bool
+    lists_digests: bool
+    def __init__(self, type: _Optional[str] = ..., description: _Optional[str] = ..., filter_dimensions: _Optional[_Iterable[_Union[_filter_pb2.Filter.Dimension, str]]] = ..., min_path_components: _Optional[int] = ..., max_path_components: _Optional[int] = ..., lists_repositories: _Optional[bool] = ..., deletes_tags: _Optional[bool] = ..., sends_events: _Optional[bool] = ..., lists_digests: _Optional[bool] = ...) -> None: ...
 
 class Adapter(_message.Message):
     __slots__ = ("type", "description", "url_pattern", "urls", "username_hint", "password_hint")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n transship/type/v1/artifact.proto\x12\x11transship.type.v1\x1a\x1b\x62uf/validate/validate.proto\"\x9c\x01\n\x11\x41rtifactReference\x12:\n\x03tag\x18\x01 \x01(\tB-\xbaH*r(2&^([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?$\x12K\n\x06\x64igest\x18\x02 \x01(\tB;\xbaH8r624^([a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,})?$\"d\n\x08Resource\x12\x1e\n\nrepository\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x38\n\nreferences\x18\x02 \x03(\x0b\x32$.transship.type.v1.ArtifactReferenceBm\n\x14io.transship.type.v1B\rArtifactProtoP\x01Z0github.com/transship/transship-go/type/v1;typev1\xaa\x02\x11Transship.Type.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n transship/type/v1/artifact.proto\x12\x11transship.type.v1\x1a\x1b\x62uf/validate/validate.proto\"\x9c\x01\n\x11\x41rtifactReference\x12:\n\x03tag\x18\x01 \x01(\tB-\xbaH*r(2&^([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?$\x12K\n\x06\x64igest\x18\x02 \x01(\tB;\xbaH8r624^([a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,})?$\"\x84\x01\n\x08Resource\x12\x1e\n\nrepository\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x38\n\nreferences\x18\x02 \x03(\x0b\x32$.transship.type.v1.ArtifactReference\x12\x13\n\x06public\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_publicBm\n\x14io.transship.type.v1B\rArtifactProtoP\x01Z0github.com/transship/transship-go/type/v1;typev1\xaa\x02\x11Transship.Type.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOURCE'].fields_by_name['repository']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_ARTIFACTREFERENCE']._serialized_start=85
   _globals['_ARTIFACTREFERENCE']._serialized_end=241
-  _globals['_RESOURCE']._serialized_start=243
-  _globals['_RESOURCE']._serialized_end=343
+  _globals['_RESOURCE']._serialized_start=244
+  _globals['_RESOURCE']._serialized_end=376
 # @@protoc_insertion_point(module_scope)

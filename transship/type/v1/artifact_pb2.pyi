@@ -16,9 +16,11 @@ class ArtifactReference(_message.Message):
     def __init__(self, tag: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("repository", "references")
+    __slots__ = ("repository", "references", "public")
     REPOSITORY_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_FIELD_NUMBER: _ClassVar[int]
     repository: str
     references: _containers.RepeatedCompositeFieldContainer[ArtifactReference]
-    def __init__(self, repository: _Optional[str] = ..., references: _Optional[_Iterable[_Union[ArtifactReference, _Mapping]]] = ...) -> None: ...
+    public: bool
+    def __init__(self, repository: _Optional[str] = ..., references: _Optional[_Iterable[_Union[ArtifactReference, _Mapping]]] = ..., public: _Optional[bool] = ...) -> None: ...

@@ -87,7 +87,7 @@ class TransferProgress(_message.Message):
     def __init__(self, references_total: _Optional[int] = ..., references_copied: _Optional[int] = ..., references_unchanged: _Optional[int] = ..., references_skipped: _Optional[int] = ..., references_failed: _Optional[int] = ..., blobs_total: _Optional[int] = ..., blobs_copied: _Optional[int] = ..., blobs_mounted: _Optional[int] = ..., blobs_present: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_copied: _Optional[int] = ..., bytes_mounted: _Optional[int] = ..., bytes_present: _Optional[int] = ...) -> None: ...
 
 class ReferenceResult(_message.Message):
-    __slots__ = ("tag", "digest", "outcome", "failure")
+    __slots__ = ("tag", "digest", "outcome", "failure", "destination_tag", "backup_tag")
     class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         OUTCOME_UNSPECIFIED: _ClassVar[ReferenceResult.Outcome]
@@ -108,11 +108,49 @@ class ReferenceResult(_message.Message):
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_TAG_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_TAG_FIELD_NUMBER: _ClassVar[int]
     tag: str
     digest: str
     outcome: ReferenceResult.Outcome
     failure: Failure
-    def __init__(self, tag: _Optional[str] = ..., digest: _Optional[str] = ..., outcome: _Optional[_Union[ReferenceResult.Outcome, str]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+    destination_tag: str
+    backup_tag: str
+    def __init__(self, tag: _Optional[str] = ..., digest: _Optional[str] = ..., outcome: _Optional[_Union[ReferenceResult.Outcome, str]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., destination_tag: _Optional[str] = ..., backup_tag: _Optional[str] = ...) -> None: ...
+
+class PlannedReference(_message.Message):
+    __slots__ = ("tag", "digest", "destination_tag", "action", "failure", "present_digest", "blobs_to_move", "bytes_to_move")
+    class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ACTION_UNSPECIFIED: _ClassVar[PlannedReference.Action]
+        ACTION_COPY: _ClassVar[PlannedReference.Action]
+        ACTION_UNCHANGED: _ClassVar[PlannedReference.Action]
+        ACTION_SKIP: _ClassVar[PlannedReference.Action]
+        ACTION_DELETE: _ClassVar[PlannedReference.Action]
+        ACTION_FAIL: _ClassVar[PlannedReference.Action]
+    ACTION_UNSPECIFIED: PlannedReference.Action
+    ACTION_COPY: PlannedReference.Action
+    ACTION_UNCHANGED: PlannedReference.Action
+    ACTION_SKIP: PlannedReference.Action
+    ACTION_DELETE: PlannedReference.Action
+    ACTION_FAIL: PlannedReference.Action
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_TAG_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    BLOBS_TO_MOVE_FIELD_NUMBER: _ClassVar[int]
+    BYTES_TO_MOVE_FIELD_NUMBER: _ClassVar[int]
+    tag: str
+    digest: str
+    destination_tag: str
+    action: PlannedReference.Action
+    failure: Failure
+    present_digest: str
+    blobs_to_move: int
+    bytes_to_move: int
+    def __init__(self, tag: _Optional[str] = ..., digest: _Optional[str] = ..., destination_tag: _Optional[str] = ..., action: _Optional[_Union[PlannedReference.Action, str]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., present_digest: _Optional[str] = ..., blobs_to_move: _Optional[int] = ..., bytes_to_move: _Optional[int] = ...) -> None: ...
 
 class LogEntry(_message.Message):
     __slots__ = ("sequence", "write_time", "severity", "message", "fields")
