@@ -29,7 +29,7 @@ from transship.execution.v1 import execution_pb2, task_pb2
 from transship.job.v1 import job_pb2
 from transship.policy.v1 import policy_pb2
 from transship.registry.v1 import catalog_pb2
-from transship.type.v1 import artifact_pb2, transfer_pb2
+from transship.type.v1 import transfer_pb2
 
 _EXECUTIONS: Final = "executions/"
 _TASKS: Final = "/tasks/"
@@ -219,7 +219,7 @@ def _job_to_pb(job: Job) -> job_pb2.JobSpec:
             source_repository=job.source_repository,
             destination_registry=job.destination_registry,
             destination_repository=job.destination_repository,
-            references=[artifact_pb2.ArtifactReference(tag=each.tag, digest=each.digest) for each in job.references],
+            references=[job_pb2.ReplicateReference(tag=each.tag, digest=each.digest) for each in job.references],
             override=job.override,
             # A newer policy_svc may have written fields that we do not know.
             options=ParseDict(dict(job.options), transfer_pb2.TransferOptions(), ignore_unknown_fields=True),

@@ -22,7 +22,7 @@ from jobservice.transfer import (
 from service_kit.errors import InvalidPageToken
 from service_kit.paging import PageToken
 from transship.job.v1 import job_pb2 as pb
-from transship.type.v1 import artifact_pb2, transfer_pb2
+from transship.type.v1 import transfer_pb2
 
 MAX_BATCH_BYTES: Final = 1024 * 1024  # of statuses in a message; gRPC refuses 4 MiB
 MAX_PAGE_BYTES: Final = 3 * 1024 * 1024  # a page may hold fewer than was asked for
@@ -69,7 +69,9 @@ def spec_from_pb(spec: pb.JobSpec) -> JobSpec:
 def _work_from_pb(spec: pb.JobSpec) -> Work:
     if spec.HasField("delete"):
         delete = spec.delete
-        return DeleteWork(registry=delete.registry, repository=delete.repository, tags=tuple(delete.tags))
+        return DeleteWork(
+            registry=delete.registry, repository=delete.repository, tags=tuple(each.tag for each in delete.references)
+        )
     replicate = spec.replicate
     return ReplicateWork(
         source_registry=replicate.source_registry,
@@ -170,13 +172,17 @@ def _spec_to_pb(spec: JobSpec) -> pb.JobSpec:
             )
             return pb.JobSpec(key=spec.key, fairness_group=spec.fairness_group, replicate=replicate)
         case DeleteWork() as work:
-            delete = pb.DeleteWork(registry=work.registry, repository=work.repository, tags=work.tags)
+            delete = pb.DeleteWork(
+                registry=work.registry,
+                repository=work.repository,
+                references=[pb.DeleteReference(tag=tag) for tag in work.tags],
+            )
             return pb.JobSpec(key=spec.key, fairness_group=spec.fairness_group, delete=delete)
     assert_never(spec.work)
 
 
-def _reference_to_pb(reference: ArtifactReference) -> artifact_pb2.ArtifactReference:
-    return artifact_pb2.ArtifactReference(tag=reference.tag, digest=reference.digest)
+def _reference_to_pb(reference: ArtifactReference) -> pb.ReplicateReference:
+    return pb.ReplicateReference(tag=reference.tag, digest=reference.digest)
 
 
 def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:

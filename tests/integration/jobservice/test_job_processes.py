@@ -49,7 +49,9 @@ async def stub_of(server: JobServer) -> AsyncIterator[job_pb2_grpc.JobServiceAsy
 
 
 def spec(key: str, group: str = "policies/p") -> pb.JobSpec:
-    delete = pb.DeleteWork(registry="registries/r", repository="library/nginx", tags=["1"])
+    delete = pb.DeleteWork(
+        registry="registries/r", repository="library/nginx", references=[pb.DeleteReference(tag="1")]
+    )
     return pb.JobSpec(key=key, fairness_group=group, delete=delete)
 
 
