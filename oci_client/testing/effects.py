@@ -139,7 +139,10 @@ def drip(bytes_per_s: float) -> Effect:
 
 @dataclass(slots=True)
 class Stall:
-    """Holds requests back until they are released, which may be said from any thread."""
+    """Holds requests back until they are released, which may be said from any thread.
+
+    The body is taken in meanwhile: a server that stops reading does not see that its client has left.
+    """
 
     _waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
     _reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -150,7 +153,14 @@ class Stall:
         self._waiting.append((asyncio.get_running_loop(), event))
         self._reached.set()
         if not self._released:
-            await event.wait()
+            body = asyncio.ensure_future(_taken_in(request.body))
+            # When the client has left, nobody asks how its body ended.
+            body.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            try:
+                await event.wait()
+                request = replace(request, body=_given_back(await body))
+            finally:
+                body.cancel()
         return await handler(request)
 
     async def reached(self) -> None:
@@ -261,6 +271,15 @@ async def _cut_body(body: AsyncIterator[bytes], after: int) -> AsyncIterator[byt
             yield piece[:left]
             raise ConnectionCutError
         left -= len(piece)
+        yield piece
+
+
+async def _taken_in(body: AsyncIterator[bytes]) -> list[bytes]:
+    return [piece async for piece in body]
+
+
+async def _given_back(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
         yield piece
 
 

@@ -1,4 +1,4 @@
-"""A stop that comes together with an error is a stop."""
+"""A stop that comes together with an error is a stop, and one after the last byte ends the connection."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jobservice.engine.references import ReferenceCopier
 from jobservice.engine.transfer import Route
 from jobservice.transfer import ArtifactReference, Failure, Progress
 from oci_client.manifest import Manifest
-from oci_client.testing import FakeRegistry
-from tests.engine_kit import ListLog, Worker
+from oci_client.testing import Action, FakeRegistry, Match, effects
+from tests.engine_kit import ListLog, Worker, until
 
 
 class FailsWhenStopped(GraphCopier):
@@ -48,3 +48,20 @@ async def test_a_stop_beside_an_error_is_not_lost(worker: Worker, source: FakeRe
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_stop_reaches_an_upload_whose_bytes_are_all_on_their_way(
+    worker: Worker, source: FakeRegistry, destination: FakeRegistry
+) -> None:
+    source.push_image("library/app", "1", [900_000])
+    stall = effects.Stall()
+    destination.misbehave(stall, match=Match(method="PUT", action=Action.UPLOAD))
+    job = worker.job()
+    task = asyncio.create_task(job.copy("1"))
+    await until(lambda: job.progress.bytes_copied > 900_000)  # the config too
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: not destination.log.in_flight())
