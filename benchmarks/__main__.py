@@ -1,8 +1,7 @@
-"""`python -m benchmarks`: measures, prints, and writes down what a whole run has found."""
+"""`python -m benchmarks`: measures, prints, and writes down what was found of each case."""
 
 import argparse
 import asyncio
-import json
 import signal
 import tempfile
 from collections.abc import Sequence
@@ -14,8 +13,9 @@ from benchmarks.cases import TITLES, Scenario, scenarios_with
 from benchmarks.chart import draw
 from benchmarks.contenders import Contender, find_commands
 from benchmarks.corpus import Sizes
-from benchmarks.machine import described
+from benchmarks.machine import commit, described
 from benchmarks.ours import Ours
+from benchmarks.record import Record
 from benchmarks.report import markdown, screen_text
 from benchmarks.results import Measurement, Results
 from benchmarks.runner import run_scenario
@@ -32,10 +32,10 @@ def main() -> None:
     measurements = asyncio.run(_measure(scenarios, sizes, arguments.rounds, arguments.only))
     results = Results(measurements)
     print(f"\n{screen_text(results)}")
-    if arguments.quick or arguments.case or arguments.only:
-        print("Not written down: that takes all cases in full size with everybody.")
+    if arguments.quick or arguments.only:
+        print("Not written down: that takes cases in full size with everybody.")
     else:
-        _write_down(results, measurements, arguments.rounds)
+        _write_down(measurements, arguments.rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,16 +73,13 @@ async def _measure(
     return found
 
 
-def _write_down(results: Results, measurements: Sequence[Measurement], rounds: int) -> None:
-    machine = described()
+def _write_down(measurements: Sequence[Measurement], rounds: int) -> None:
+    """Puts what was measured in the place of what the record has of these cases, and writes the page anew."""
+    record = Record.read().with_measured(measurements, commit=commit(), rounds=rounds, machine=described())
+    record.write()
     _DOCS.mkdir(exist_ok=True)
-    page = markdown(results, rounds=rounds, machine=machine, chart=_CHART)
-    (_DOCS / "benchmarks.md").write_text(page)
-    draw(results, _DOCS / _CHART, _DOCS / "benchmarks.png")
-    document = {"machine": machine, "rounds": rounds, "runs": [each.to_json() for each in measurements]}
-    latest = Path(__file__).parent / "results" / "latest.json"
-    latest.parent.mkdir(exist_ok=True)
-    latest.write_text(json.dumps(document, indent=1) + "\n")
+    (_DOCS / "benchmarks.md").write_text(markdown(record, chart=_CHART))
+    draw(record.results, _DOCS / _CHART, _DOCS / "benchmarks.png")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,13 @@ _VERSION_COMMANDS: Final = {
 }
 
 
+def commit() -> str:
+    """The commit that is measured; with a `+` when there are changes that it does not have."""
+    words = ("describe", "--always", "--exclude=*", "--dirty=+")
+    done = subprocess.run(("git", *words), capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout.strip() or "unknown"
+
+
 def described() -> Mapping[str, str]:
     """The machine and the versions; nothing that names the machine."""
     return {

@@ -6,6 +6,7 @@ from typing import Final
 from benchmarks.cases import ROUND_TRIP_S, TITLES
 from benchmarks.goals import LONGEST_CHAIN, requests_a_tag, verdicts
 from benchmarks.ours import Ours
+from benchmarks.record import Record
 from benchmarks.results import Results, Summary
 
 _MB: Final = 1000**2
@@ -26,16 +27,17 @@ _COLUMNS: Final = (
 _METHOD: Final = """\
 # Benchmarks
 
-Written by `make bench`, which measures everything anew; nothing here is typed in.
+Written by `make bench`, which measures everything anew, or by `python -m benchmarks --case c`, which measures the named
+cases anew; nothing here is typed in.
 [benchmarks/README.md](../benchmarks/README.md) says how the cases are built and what bounds the figures.
 
 Source and destination are two registries on the machine that runs everything else, too. Wall time, CPU and memory are
-medians over {rounds} rounds in which the contenders take turns, straight to the registries; requests and bytes are of
-one more round through a counting proxy. Cases g and h go through the proxy at all times. After each run, every tag at
-the destination is compared with the source. Ours is measured from StartExecution to the final state at the client; its
-CPU is that of all four services, with what they do when idle, and of PostgreSQL, and its memory that of the worker and
-of the largest other service. The CPU of the other contenders is theirs alone, and their memory that of the largest
-process.
+medians over the rounds of a case, in which the contenders take turns, straight to the registries; requests and bytes
+are of one more round through a counting proxy. Cases g and h go through the proxy at all times. After each run, every
+tag at the destination is compared with the source. Ours is measured from StartExecution to the final state at the
+client; its CPU is that of all four services, with what they do when idle, and of PostgreSQL, and its memory that of
+the worker and of the largest other service. The CPU of the other contenders is theirs alone, and their memory that of
+the largest process.
 """
 
 
@@ -45,10 +47,11 @@ def screen_text(results: Results) -> str:
     return "\n".join(parts)
 
 
-def markdown(results: Results, *, rounds: int, machine: Mapping[str, str], chart: str) -> str:
+def markdown(record: Record, *, chart: str) -> str:
     """The page."""
+    results = record.results
     parts = [
-        _METHOD.format(rounds=rounds),
+        _METHOD,
         f"![Wall time by case and contender]({chart})\n",
         _table(_COLUMNS, _rows(results)),
         f"{_legend(results)}\n",
@@ -57,7 +60,8 @@ def markdown(results: Results, *, rounds: int, machine: Mapping[str, str], chart
         "## Round trips of case g\n",
         f"{_round_trips(results)}\n",
         "## Measured on\n",
-        _table(("what", "which"), machine.items()),
+        _table(("case", "commit", "rounds"), _occasions(record)),
+        *(_table(("what", "which"), machine.items()) for machine in record.machines),
     ]
     return "\n".join(parts)
 
@@ -106,6 +110,10 @@ def _by_part(figures: Mapping[str, str]) -> str:
 def _promises(results: Results) -> Iterable[Sequence[str]]:
     words = {True: "yes", False: "**no**", None: "?"}
     return [(each.case, each.promise, each.measured, words[each.is_kept]) for each in verdicts(results)]
+
+
+def _occasions(record: Record) -> Iterable[Sequence[str]]:
+    return [(case, each.commit, str(each.rounds)) for case, each in record.occasions.items()]
 
 
 def _legend(results: Results) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.counts import Counts
 from benchmarks.measure import Usage
@@ -58,6 +58,20 @@ class Measurement:
             "traffic": traffic,
             "failure": self.failure,
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Reads what `to_json` has made."""
+        usage, traffic = document["usage"], document["traffic"]
+        return cls(
+            case=document["case"],
+            contender=document["contender"],
+            facts=CorpusFacts(**document["corpus"]),
+            is_timed=document["timed"],
+            usage=usage and Usage(**usage),
+            traffic=traffic and Traffic(**{side: Counts.from_json(each) for side, each in traffic.items()}),
+            failure=document["failure"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,15 @@
 """Medians, ratios and promises, from figures that are given."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from benchmarks.counts import Counts, Tally, kind_of
 from benchmarks.goals import requests_a_tag, verdicts
 from benchmarks.measure import Usage
-from benchmarks.report import screen_text
+from benchmarks.record import Record
+from benchmarks.report import markdown, screen_text
 from benchmarks.results import CorpusFacts, Measurement, Results, Traffic, median_usage
 
 FACTS = CorpusFacts(repositories=20, tags=200, unique_bytes=1024**3, blobs=4)
@@ -96,3 +100,26 @@ def test_counts_survive_the_wire() -> None:
     counts = Counts(tallies={"GET blob": Tally(requests=1, bytes_out=5)}, peak_in_flight=2, cuts=1)
 
     assert Counts.from_json(counts.to_json()) == counts
+
+
+def test_a_case_that_is_measured_again_leaves_the_others_as_they_were(tmp_path: Path) -> None:
+    first = Record({}).with_measured(
+        [a_run("c", "transship", 1.0, traffic=a_traffic(HEAD_manifest=2)), a_run("f", "transship", 2.0)],
+        commit="old",
+        rounds=3,
+        machine={"cores": "2"},
+    )
+    first.write(tmp_path / "latest.json")
+    again = Record.read(tmp_path / "latest.json").with_measured(
+        [a_run("f", "transship", 5.0)], commit="new", rounds=1, machine={"cores": "2"}
+    )
+
+    assert (again.results.wall_s("c", "transship"), again.results.wall_s("f", "transship")) == (1.0, 5.0)
+    assert {case: each.commit for case, each in again.occasions.items()} == {"c": "old", "f": "new"}
+    assert again.occasions["c"] == first.occasions["c"]
+
+
+def test_the_page_says_at_which_commit_a_case_was_measured() -> None:
+    record = Record({}).with_measured([a_run("c", "transship", 1.0)], commit="1234567", rounds=3, machine={})
+
+    assert re.search(r"\| c +\| 1234567 \| 3 ", markdown(record, chart="chart.svg"))
