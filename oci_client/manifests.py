@@ -1,6 +1,6 @@
 """Manifests over HTTP: head, get, put, delete."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -8,12 +8,12 @@ from oci_client import media_types
 from oci_client.answers import without_query
 from oci_client.auth import delete_scope, pull_scope, push_scope
 from oci_client.digest import SHA256, Digest
-from oci_client.errors import DigestMismatch, UnexpectedAnswer
+from oci_client.errors import DigestMismatch, ManifestInvalid, UnexpectedAnswer
 from oci_client.exchange import Exchange, content_digest, refused, with_query
 from oci_client.gate import Action
 from oci_client.headers import content_length
 from oci_client.http import Answer
-from oci_client.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
+from oci_client.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, Schema1Manifest, parse_manifest
 from oci_client.reference import tag_or_digest
 
 _ACCEPT: Final = {"Accept": ", ".join(media_types.ACCEPT_MANIFESTS)}
@@ -128,12 +128,34 @@ def _verified(answer: Answer, reference: str) -> Manifest:
     media_type = media_types.essence(answer.headers.get("content-type"))
     if media_type == "text/html":
         raise UnexpectedAnswer(f"{without_query(answer.url)}: a web page in place of a manifest")
-    asked, announced = _asked_digest(reference), content_digest(answer.headers)
-    known = asked or announced
-    manifest = parse_manifest(answer.body, media_type, algorithm=known.algorithm if known else SHA256)
-    _require_same(asked, manifest.digest)
-    _require_same(announced, manifest.digest)
+    expected = [each for each in (_asked_digest(reference), content_digest(answer.headers)) if each]
+    mismatch = _mismatch(expected, answer.body)
+    if mismatch and not _may_be_schema1(media_type):
+        raise mismatch
+    try:
+        manifest = parse_manifest(answer.body, media_type, algorithm=expected[0].algorithm if expected else SHA256)
+    except ManifestInvalid as exc:
+        if mismatch:
+            raise mismatch from exc
+        raise
+    if mismatch and not isinstance(manifest, Schema1Manifest):
+        raise mismatch
+    for digest in expected:
+        _require_same(digest, manifest.digest)
     return manifest
+
+
+def _mismatch(expected: Iterable[Digest], body: bytes) -> DigestMismatch | None:
+    for digest in expected:
+        actual = Digest.of(body, digest.algorithm)
+        if actual != digest:
+            return DigestMismatch(expected=digest, actual=actual)
+    return None
+
+
+def _may_be_schema1(media_type: str) -> bool:
+    """Whether the digest may leave out the signatures: of such content it is known only when it is read."""
+    return media_types.is_schema1(media_type) or media_types.is_vague(media_type)
 
 
 def _asked_digest(reference: str) -> Digest | None:

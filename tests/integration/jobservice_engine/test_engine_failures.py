@@ -47,6 +47,15 @@ async def test_a_source_that_lies_or_refuses_leaves_nothing(
     assert destination.store.open_uploads == []
 
 
+async def test_a_manifest_that_was_garbled_on_the_way_is_asked_for_again(worker: Worker, source: FakeRegistry) -> None:
+    source.push_image("library/app", "1")
+    source.misbehave(effects.flip_byte(), match=Match(method="GET", action=Action.MANIFEST), times=1)
+
+    [result] = await worker.copy("1")
+
+    assert result.outcome is Outcome.COPIED
+
+
 async def test_a_refusal_of_the_destination_is_told_with_code_and_status(
     worker: Worker, source: FakeRegistry, destination: FakeRegistry
 ) -> None:

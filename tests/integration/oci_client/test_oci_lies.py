@@ -1,6 +1,7 @@
 """Registries that break the protocol, as small servers made for one lie each."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,7 @@ from oci_client.errors import (
     Denied,
     DigestMismatch,
     EndlessPaging,
+    ManifestInvalid,
     RegistryError,
     RegistryTimeout,
     ServerFault,
@@ -134,6 +136,43 @@ async def test_another_manifest_than_announced(http: HttpClient) -> None:
     async with a_client(http, answering(INDEX, Docker_Content_Digest=OTHER_DIGEST)) as (client, _):
         with pytest.raises(DigestMismatch):
             await client.get_manifest("some/repo", "v1")
+
+
+@pytest.mark.parametrize(
+    "garbled", [b"\xff" + INDEX[1:], b"[]", b"{}", INDEX[:-1]], ids=["no text", "a list", "empty", "cut"]
+)
+@pytest.mark.parametrize("content_type", [media_types.OCI_INDEX, media_types.JSON, media_types.DOCKER_SCHEMA1_SIGNED])
+async def test_garbled_bytes_are_told_by_their_digest(http: HttpClient, garbled: bytes, content_type: str) -> None:
+    """They are hashed before anybody tries to read them."""
+    async with a_client(http, answering(garbled, content_type=content_type)) as (client, _):
+        with pytest.raises(DigestMismatch):
+            await client.get_manifest("some/repo", INDEX_DIGEST)
+    async with a_client(http, answering(garbled, Docker_Content_Digest=INDEX_DIGEST)) as (client, _):
+        with pytest.raises(DigestMismatch):
+            await client.get_manifest("some/repo", "v1")
+
+
+async def test_bytes_that_are_no_manifest_and_right_are_invalid(http: HttpClient) -> None:
+    async with a_client(http, answering(b"[]")) as (client, _):
+        with pytest.raises(ManifestInvalid):
+            await client.get_manifest("some/repo", Digest.of(b"[]"))
+
+
+async def test_a_signed_schema1_manifest_is_known_by_what_was_signed(http: HttpClient) -> None:
+    protected = base64.urlsafe_b64encode(b'{"formatLength":18,"formatTail":"fQ"}').decode()
+    payload = b'{"schemaVersion":1}'
+    signed = payload[:-1] + f',"signatures":[{{"protected":"{protected}"}}]}}'.encode()
+    async with a_client(http, answering(signed, content_type=media_types.DOCKER_SCHEMA1_SIGNED)) as (client, _):
+        found = await client.get_manifest("some/repo", Digest.of(payload))
+
+    assert (found.digest, found.raw) == (Digest.of(payload), signed)
+
+
+async def test_digests_of_two_algorithms_must_both_be_right(http: HttpClient) -> None:
+    other = Digest.of(b"something else", "sha512")
+    async with a_client(http, answering(INDEX, Docker_Content_Digest=other)) as (client, _):
+        with pytest.raises(DigestMismatch):
+            await client.get_manifest("some/repo", INDEX_DIGEST)
 
 
 async def test_head_of_another_digest_than_asked_for(http: HttpClient) -> None:
