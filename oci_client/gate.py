@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
-from oci_client.headers import RateLimit
+from oci_client.headers import Headers, RateLimit, retry_after
 
 
 class Action(StrEnum):
@@ -35,6 +36,16 @@ class Outcome:
     elapsed_s: float
     retry_after: float | None = None
     rate_limit: RateLimit | None = None
+
+    @classmethod
+    def of_answer(cls, status: int, headers: Headers, elapsed_s: float) -> Self:
+        """Return what the head of an answer says, also of the registry's limits."""
+        return cls(
+            status=status,
+            elapsed_s=elapsed_s,
+            retry_after=retry_after(headers, datetime.now(UTC)) if "retry-after" in headers else None,
+            rate_limit=RateLimit.from_headers(headers),
+        )
 
 
 class Gate(Protocol):

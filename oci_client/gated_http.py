@@ -3,11 +3,9 @@
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from types import TracebackType
 
 from oci_client.gate import Action, Gate, OpenGate, Outcome
-from oci_client.headers import RateLimit, retry_after
 from oci_client.http import MAX_JSON_BYTES, Answer, Content, HttpClient, StreamedAnswer, read_answer
 
 
@@ -65,7 +63,8 @@ class _GatedAnswer(AbstractAsyncContextManager[StreamedAnswer]):
                 self._gate.observe(self._action, Outcome(status=None, elapsed_s=time.monotonic() - started))
             await self._slot.__aexit__(type(error), error, error.__traceback__)
             raise
-        self._gate.observe(self._action, _outcome(answer, time.monotonic() - started))
+        elapsed_s = time.monotonic() - started
+        self._gate.observe(self._action, Outcome.of_answer(answer.status, answer.headers, elapsed_s))
         return answer
 
     async def __aexit__(
@@ -75,12 +74,3 @@ class _GatedAnswer(AbstractAsyncContextManager[StreamedAnswer]):
             await self._answer.__aexit__(kind, error, traceback)
         finally:
             await self._slot.__aexit__(kind, error, traceback)
-
-
-def _outcome(answer: StreamedAnswer, elapsed_s: float) -> Outcome:
-    return Outcome(
-        status=answer.status,
-        elapsed_s=elapsed_s,
-        retry_after=retry_after(answer.headers, datetime.now(UTC)) if "retry-after" in answer.headers else None,
-        rate_limit=RateLimit.from_headers(answer.headers),
-    )

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from jobservice.engine.cancellation import Cancellation
 from jobservice.engine.exchange import Exchange, Origin, mapped_errors, redirected
 from jobservice.engine.proxies import Proxies
+from jobservice.engine.thread_gate import TransferGate
 from oci_client.answers import registry_error, without_query
 from oci_client.errors import RegistryError, UnexpectedAnswer
 
@@ -55,13 +56,16 @@ class Connections:
         headers: Mapping[str, str],
         *,
         authorization: str | None,
+        gate: TransferGate,
         cancellation: Cancellation,
     ) -> Exchange:
-        """Connect and send a request's head; the caller sends the body, if there is one.
+        """Connect and send a request's head, unless the registry is held; the caller sends the body, if there is one.
 
         Raises Unreachable, TlsFailure and RegistryTimeout.
         """
         cancellation.check()
+        gate.wait_for_release(cancellation)
+        began_at = time.monotonic()
         origin = Origin.of(url)
         connection = self._take(origin)
         target, own_headers = self._target(origin, url)
@@ -78,10 +82,16 @@ class Connections:
             except BaseException:
                 connection.close()
                 raise
-        return Exchange(origin, connection, sock, method, url)
+        return Exchange(origin, connection, sock, method, url, gate, began_at)
 
     def get(
-        self, url: str, headers: Mapping[str, str], *, authorization: str | None, cancellation: Cancellation
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        authorization: str | None,
+        gate: TransferGate,
+        cancellation: Cancellation,
     ) -> Exchange:
         """Send a GET, follow its redirects and return the exchange with the answer's head read.
 
@@ -90,7 +100,9 @@ class Connections:
         first = Origin.of(url)
         for _ in range(MAX_REDIRECTS + 1):
             credential = authorization if Origin.of(url) == first else None
-            exchange = self.send_head("GET", url, headers, authorization=credential, cancellation=cancellation)
+            exchange = self.send_head(
+                "GET", url, headers, authorization=credential, gate=gate, cancellation=cancellation
+            )
             self.answer(exchange, cancellation)
             if exchange.status not in _REDIRECTS:
                 return exchange

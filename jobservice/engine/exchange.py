@@ -5,12 +5,15 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
+from jobservice.engine.thread_gate import TransferGate
 from oci_client.answers import without_query
 from oci_client.errors import RegistryTimeout, TlsFailure, TruncatedBody, UnexpectedAnswer, Unreachable
+from oci_client.gate import Outcome
 from oci_client.headers import Headers
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -47,6 +50,8 @@ class Exchange:
     sock: socket.socket
     method: str
     url: str
+    gate: TransferGate
+    began_at: float
     response: http.client.HTTPResponse | None = None
     headers: Headers = field(default_factory=Headers)
 
@@ -57,9 +62,10 @@ class Exchange:
         return self.response.status
 
     def read_head(self) -> None:
-        """Wait for the answer's head."""
+        """Wait for the answer's head, and tell the gate what it says."""
         self.response = self.connection.getresponse()
         self.headers = Headers(self.response.getheaders())
+        self.gate.observe(Outcome.of_answer(self.status, self.headers, time.monotonic() - self.began_at))
 
     def close(self) -> None:
         """Close the connection in the middle of whatever it was doing."""

@@ -11,6 +11,7 @@ from jobservice.engine.connections import Connections, is_readable
 from jobservice.engine.errors import SourceFailed
 from jobservice.engine.exchange import Exchange, Origin, mapped_errors, redirected
 from jobservice.engine.source import Authorize, Reader
+from jobservice.engine.thread_gate import TransferGate
 from jobservice.engine.throttle import Throttle
 from jobservice.engine.verifier import Verifier
 from oci_client.answers import without_query
@@ -34,6 +35,7 @@ class Sender:
     reader: Reader
     verifier: Verifier
     authorize: Authorize
+    gate: TransferGate
     cancellation: Cancellation
     # Told how far the blob has come as it is written.
     moved: Callable[[int], None]
@@ -82,7 +84,7 @@ class Sender:
         self, method: str, url: str, headers: dict[str, str], length: int, authorization: str | None
     ) -> Exchange:
         exchange = self.connections.send_head(
-            method, url, headers, authorization=authorization, cancellation=self.cancellation
+            method, url, headers, authorization=authorization, gate=self.gate, cancellation=self.cancellation
         )
         try:
             self._send_body(exchange, length)

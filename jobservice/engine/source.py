@@ -11,6 +11,7 @@ from jobservice.engine.backoff import RESUMES, raise_if_final, retry_after_s
 from jobservice.engine.cancellation import Cancellation
 from jobservice.engine.connections import Connections
 from jobservice.engine.exchange import Exchange, mapped_errors
+from jobservice.engine.thread_gate import OPEN, TransferGate
 from oci_client.answers import without_query
 from oci_client.errors import OciError, SizeMismatch, TruncatedBody, UnexpectedAnswer
 
@@ -54,6 +55,7 @@ class BlobSource:
     size: int
     authorize: Authorize
     cancellation: Cancellation
+    gate: TransferGate = OPEN
 
     def get(self, headers: dict[str, str]) -> Exchange:
         """Ask for the blob; a refused token is replaced once. Raises OciError for what is no success."""
@@ -67,7 +69,9 @@ class BlobSource:
         return exchange
 
     def _get(self, headers: dict[str, str], authorization: str | None) -> Exchange:
-        return self.connections.get(self.url, headers, authorization=authorization, cancellation=self.cancellation)
+        return self.connections.get(
+            self.url, headers, authorization=authorization, gate=self.gate, cancellation=self.cancellation
+        )
 
 
 class BlobReader:

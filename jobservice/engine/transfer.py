@@ -18,18 +18,19 @@ from jobservice.engine.ports import Uploads
 from jobservice.engine.ranges import AdaptiveReader
 from jobservice.engine.sending import Sender
 from jobservice.engine.source import BlobSource
+from jobservice.engine.thread_gate import ThreadGate
 from jobservice.engine.throttle import Throttle
 from jobservice.engine.upload import BlobUpload, UploadState
 from jobservice.engine.verifier import Verifier
+from jobservice.engine.window import RegistryGate
 from jobservice.transfer import Progress
 from oci_client.auth import pull_scope, push_scope
-from oci_client.errors import OciError, RegistryError, Unreachable
+from oci_client.errors import OciError, Unreachable
 from oci_client.gate import Action, Outcome
 from oci_client.manifest import Descriptor
 from oci_client.media_types import is_foreign_layer
 
 SAVE_TIMEOUT_S: Final = 10.0  # a session that is not saved in time costs bytes after a crash, not the transfer
-_FINE: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ async def move_blob(
                 reader=AdaptiveReader(source, mover.limits),
                 verifier=Verifier(digest=blob.digest, size=blob.size, prefix_unseen=state.is_resumed),
                 authorize=writing,
+                gate=ThreadGate(route.destination.gate, Action.PUT_BLOB),
                 cancellation=cancellation,
                 moved=moved,
                 throttles=route.throttles,
@@ -115,6 +117,7 @@ async def _source(route: Route, blob: Descriptor, cancellation: Cancellation) ->
         size=blob.size,
         authorize=reading,
         cancellation=cancellation,
+        gate=ThreadGate(route.source.gate, Action.GET_BLOB),
     )
 
 
@@ -150,7 +153,7 @@ def _move(upload: BlobUpload, chunk_bytes: int | None) -> None:
 
 @asynccontextmanager
 async def _turn(route: Route, blob: Descriptor) -> AsyncIterator[None]:
-    """Wait until both registries take another stream, small blobs first, and tell their gates how it went."""
+    """Wait until both registries take another stream, small blobs first. What they answer, their gates hear at once."""
     # A source slot is always taken before a destination slot, so that jobs of opposite ways cannot lock each other.
     priority = blob.size.bit_length()
     reading, writing = route.source.gate, route.destination.gate
@@ -159,22 +162,14 @@ async def _turn(route: Route, blob: Descriptor) -> AsyncIterator[None]:
         try:
             yield
         except SourceFailed as failed:
-            reading.observe(Action.GET_BLOB, _outcome(failed.error, started))
+            _tell_silence(reading, Action.GET_BLOB, failed.error, started)
             raise
         except OciError as error:
-            writing.observe(Action.PUT_BLOB, _outcome(error, started))
+            _tell_silence(writing, Action.PUT_BLOB, error, started)
             raise
-        reading.observe(Action.GET_BLOB, _outcome(None, started))
-        writing.observe(Action.PUT_BLOB, _outcome(None, started))
 
 
-def _outcome(error: OciError | None, started: float) -> Outcome:
-    elapsed_s = time.monotonic() - started
-    match error:
-        case RegistryError():
-            return Outcome(status=error.status, elapsed_s=elapsed_s, retry_after=error.retry_after)
-        case Unreachable():
-            return Outcome(status=None, elapsed_s=elapsed_s)
-        case _:
-            # What is wrong with the bytes, or with the rights, says nothing of the load.
-            return Outcome(status=_FINE, elapsed_s=elapsed_s)
+def _tell_silence(gate: RegistryGate, action: Action, error: OciError, started: float) -> None:
+    """Tell the gate of a registry that gave no answer. What is wrong with the bytes says nothing of the load."""
+    if isinstance(error, Unreachable):
+        gate.observe(action, Outcome(status=None, elapsed_s=time.monotonic() - started))

@@ -27,6 +27,7 @@ SAME_HOLD_S: Final = 0.5  # answers of one moment differ by less
 _BLOB_ACTIONS: Final = frozenset({Action.GET_BLOB, Action.PUT_BLOB})
 _TOO_MANY: Final = 429
 _OVERLOADED: Final = frozenset({_TOO_MANY, 503})
+_REDIRECTS: Final = range(300, 400)  # half of a request: the other half tells how it went
 
 
 class Window:
@@ -109,8 +110,12 @@ class RegistryGate:
     async def wait_for_release(self) -> None:
         """Wait while the registry is held."""
         # A hold may be made longer while it lasts.
-        while (pause := self._held_until - self._clock()) > 0:  # noqa: ASYNC110 - time ends it, not an event
+        while (pause := self.held_for_s()) > 0:  # noqa: ASYNC110 - time ends it, not an event
             await asyncio.sleep(pause)
+
+    def held_for_s(self) -> float:
+        """Return how long the registry is still held; no more than 0 when it is not. May be asked from any thread."""
+        return self._held_until - self._clock()
 
     def observe(self, action: Action, outcome: Outcome) -> None:
         """Learn from how a request went."""
@@ -118,7 +123,7 @@ class RegistryGate:
         window = self._windows[action]
         if outcome.status is None or outcome.status in _OVERLOADED:
             window.narrow(now - outcome.elapsed_s, now)
-        elif outcome.status < _TOO_MANY:
+        elif outcome.status < _TOO_MANY and outcome.status not in _REDIRECTS:
             window.widen()
         pause = _pause_s(outcome)
         # Many requests at once are told the same.
