@@ -40,11 +40,15 @@ class Headers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """What is left of a quota, as Docker Hub tells it: `ratelimit-limit: 100;w=21600`."""
+    """What is left of a quota, as Docker Hub tells it: `ratelimit-limit: 100;w=21600`.
+
+    `reset_s` is the time until the whole quota is back, for registries whose windows do not slide.
+    """
 
     limit: int | None
     remaining: int
     window_s: int | None
+    reset_s: int | None = None
 
     @classmethod
     def from_headers(cls, headers: Headers) -> Self | None:
@@ -53,10 +57,13 @@ class RateLimit:
             return None
         limit = _LIMIT.match(headers.get("ratelimit-limit"))
         window = remaining[2] or (limit and limit[2])
+        # Seconds by the draft; some give a moment, which is too large to be a delay.
+        reset = _DELAY_SECONDS.fullmatch(headers.get("ratelimit-reset").strip())
         return cls(
             limit=int(limit[1]) if limit else None,
             remaining=int(remaining[1]),
             window_s=int(window) if window else None,
+            reset_s=int(reset[0]) if reset else None,
         )
 
 

@@ -171,7 +171,9 @@ def _pause_s(outcome: Outcome) -> float | None:
 
 
 def _until_refill_s(limit: RateLimit) -> float | None:
-    """Return a pause for a quota that is used up: until about one more request fits into its window."""
-    if limit.remaining > 0 or not limit.window_s:
+    """Return a pause for a quota that is used up: until it is reset, or about one more request fits into its window."""
+    if limit.remaining > 0:
         return None
+    if limit.reset_s is not None or not limit.window_s:
+        return limit.reset_s
     return limit.window_s / limit.limit if limit.limit else MAX_RETRY_AFTER_S

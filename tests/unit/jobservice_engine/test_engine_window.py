@@ -139,6 +139,14 @@ async def test_a_used_up_quota_holds_until_one_more_request_fits(clock: Clock) -
     assert told == [10.0]
 
 
+async def test_a_used_up_quota_holds_until_it_is_reset_where_that_is_told(clock: Clock) -> None:
+    told: list[float] = []
+    gate = RegistryGate(on_hold=told.append, clock=clock)
+    limit = RateLimit(limit=100, remaining=0, window_s=None, reset_s=30)
+    gate.observe(HEAD, Outcome(status=200, elapsed_s=0.1, rate_limit=limit))
+    assert told == [30.0]
+
+
 async def test_a_hold_keeps_every_request_back(clock: Clock) -> None:
     gate = RegistryGate(clock=clock)
     gate.hold(0.05)

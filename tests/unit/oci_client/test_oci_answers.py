@@ -23,7 +23,7 @@ from oci_client.errors import (
     Unsupported,
     UploadUnknown,
 )
-from oci_client.headers import Headers, next_link, retry_after
+from oci_client.headers import Headers, RateLimit, next_link, retry_after
 
 URL = "https://user:pw@host/v2/a/manifests/v1?token=hidden"
 DIGEST = "sha256:" + "0a" * 32
@@ -119,6 +119,32 @@ def test_plain_text_is_kept_short() -> None:
 def test_retry_after(value: str, seconds: float | None) -> None:
     now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     assert retry_after(Headers([("Retry-After", value)]), now) == seconds
+
+
+HUB = RateLimit(limit=100, remaining=0, window_s=21600)
+
+
+@pytest.mark.parametrize(
+    ("told", "limit"),
+    [
+        ({"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "0;w=21600"}, HUB),
+        ({"RateLimit-Limit": "100, 100;w=21600", "RateLimit-Remaining": "0;w=21600"}, HUB),
+        ({"RateLimit-Remaining": "7"}, RateLimit(limit=None, remaining=7, window_s=None)),
+        (
+            {"RateLimit-Limit": "100", "RateLimit-Remaining": "0", "RateLimit-Reset": "30"},
+            RateLimit(limit=100, remaining=0, window_s=None, reset_s=30),
+        ),
+        # Some tell a moment, by a clock that is not ours.
+        (
+            {"RateLimit-Remaining": "0", "RateLimit-Reset": "1795435200"},
+            RateLimit(limit=None, remaining=0, window_s=None),
+        ),
+        ({"RateLimit-Limit": "100", "RateLimit-Reset": "30"}, None),
+        ({"RateLimit-Remaining": "none"}, None),
+    ],
+)
+def test_rate_limits(told: dict[str, str], limit: RateLimit | None) -> None:
+    assert RateLimit.from_headers(Headers(told.items())) == limit
 
 
 @pytest.mark.parametrize(
