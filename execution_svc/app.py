@@ -50,7 +50,8 @@ async def build(config: ExecutionConfig, stack: AsyncExitStack) -> GrpcServer:
     _run_beside("delegation", partial(run_as_leader, conninfo, delegator.run), stack)
     server = GrpcServer(config.listen, config.server_tls())
     executions = Executions(PostgresExecutionStore(pool), policies, jobs, changes, clock)
-    server.add(execution_pb2_grpc.add_ExecutionServiceServicer_to_server, ExecutionServicer(executions), _SERVICE_NAME)
+    servicer = ExecutionServicer(executions, clock)
+    server.add(execution_pb2_grpc.add_ExecutionServiceServicer_to_server, servicer, _SERVICE_NAME)
     return server
 
 

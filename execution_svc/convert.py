@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -19,7 +20,8 @@ from execution_svc.delegation.messages import (
     Submit,
     Unknown,
 )
-from execution_svc.domain.execution import Execution, ExecutionId, ExecutionState
+from execution_svc.domain.execution import UNSTORED, Execution, ExecutionId, ExecutionState
+from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
 from execution_svc.domain.task import Job, JobKey, JobStatus, Task, TaskId, TaskState
@@ -58,12 +60,14 @@ def parse_task_name(name: str) -> tuple[ExecutionId, TaskId]:
     return parse_execution_name(execution), TaskId(task)
 
 
-def execution_to_pb(execution: Execution, *, with_policy: bool = True) -> execution_pb2.Execution:
+def execution_to_pb(execution: Execution, now: datetime, *, with_policy: bool = True) -> execution_pb2.Execution:
     return execution_pb2.Execution(
-        name=execution_name(execution.id),
+        name="" if execution.id == UNSTORED else execution_name(execution.id),
         policy=execution.policy.name,
         policy_snapshot=policy_to_pb(execution.policy) if with_policy else None,
-        trigger=f"TRIGGER_{execution.trigger}",
+        trigger=f"TRIGGER_{execution.origin.trigger}",
+        started_by=execution.origin.started_by,
+        event_resources=[_event_resource_to_pb(each) for each in execution.origin.event_resources],
         state=f"STATE_{execution.state}",
         state_message=execution.state_message,
         failure=failure_to_pb(execution.failure),
@@ -73,6 +77,37 @@ def execution_to_pb(execution: Execution, *, with_policy: bool = True) -> execut
         create_time=_time_to_pb(execution.create_time),
         start_time=_time_to_pb(execution.start_time),
         end_time=_time_to_pb(execution.end_time),
+        bytes_per_second=execution.bytes_per_second(now),
+        remaining_duration=_duration_to_pb(execution.remaining(now)),
+    )
+
+
+def origin_from_pb(request: execution_pb2.StartExecutionRequest) -> Origin:
+    """Raises InvalidRequest."""
+    trigger = execution_pb2.Execution.Trigger.Name(request.trigger).removeprefix("TRIGGER_")
+    return Origin(
+        trigger=Trigger(trigger) if request.trigger else Trigger.MANUAL,
+        started_by=request.started_by,
+        event_resources=tuple(_event_resource_from_pb(each) for each in request.event_resources),
+    )
+
+
+def _event_resource_to_pb(resource: EventResource) -> execution_pb2.EventResource:
+    return execution_pb2.EventResource(
+        operation=f"OPERATION_{resource.operation}",
+        repository=resource.repository,
+        tag=resource.tag,
+        digest=resource.digest,
+    )
+
+
+def _event_resource_from_pb(resource: execution_pb2.EventResource) -> EventResource:
+    operation = execution_pb2.EventResource.Operation.Name(resource.operation).removeprefix("OPERATION_")
+    return EventResource(
+        operation=EventOperation(operation),
+        repository=resource.repository,
+        tag=resource.tag,
+        digest=resource.digest,
     )
 
 
@@ -269,6 +304,14 @@ def _time_to_pb(time: datetime | None) -> Timestamp | None:
     stamp = Timestamp()
     stamp.FromDatetime(time)
     return stamp
+
+
+def _duration_to_pb(duration: timedelta | None) -> Duration | None:
+    if duration is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(duration)
+    return message
 
 
 def _time_from_pb(stamp: Timestamp) -> datetime:

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final, Protocol
 
 from execution_svc.domain.errors import PolicyDisabled
-from execution_svc.domain.execution import Execution, ExecutionFilter, ExecutionId, StartRequest
+from execution_svc.domain.execution import UNSTORED, Execution, ExecutionFilter, ExecutionId, StartRequest
+from execution_svc.domain.origin import Origin
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import JobKey, Task, TaskFilter, TaskId
 from execution_svc.domain.transfer import LogLine
@@ -49,25 +50,30 @@ class Executions:
         self._changes = changes
         self._clock = clock
 
-    async def start(self, subject: str | Policy, request_id: str | None) -> Execution:
+    async def start(
+        self, subject: str | Policy, request_id: str | None, origin: Origin, *, validate_only: bool = False
+    ) -> Execution:
         """Starts a stored policy by its name, or one that is given.
 
-        A repetition is answered from the database, whatever has become of the policy since.
+        A repetition is answered from the database, whatever has become of the policy since. With `validate_only`, what
+        would be started is checked and told, without an id, and not stored.
         """
         identity = _identity(subject)
-        if request_id and (started := await self._store.started_by(request_id, identity)):
+        started = await self._store.started_by(request_id, identity) if request_id else None
+        if started and not validate_only:
             return started
         policy = await (self._policies.checked(subject) if isinstance(subject, Policy) else self._policies.get(subject))
         if policy.disabled:
             raise PolicyDisabled(policy=policy.name or "given")
         request = StartRequest(
-            id=ExecutionId(str(uuid.uuid4())),
+            id=UNSTORED if validate_only else ExecutionId(str(uuid.uuid4())),
             request_id=request_id,
             subject=identity,
             policy=policy,
+            origin=origin,
             now=self._clock.now(),
         )
-        return await self._store.create(request)
+        return request.execution() if validate_only else await self._store.create(request)
 
     async def get(self, execution: ExecutionId) -> Execution:
         return await self._store.get(execution)

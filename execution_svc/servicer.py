@@ -12,6 +12,7 @@ from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import TaskFilter
 from execution_svc.service import Executions
 from execution_svc.store import ExecutionCursor
+from service_kit.clock import Clock
 from service_kit.errors import InvalidPageToken
 from service_kit.paging import PageToken, page_size
 from transship.execution.v1 import execution_pb2 as pb
@@ -23,15 +24,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class ExecutionServicer(execution_pb2_grpc.ExecutionServiceServicer):
     """Parses, calls, converts."""
 
-    def __init__(self, executions: Executions) -> None:
+    def __init__(self, executions: Executions, clock: Clock) -> None:
         self._executions = executions
+        self._clock = clock
 
     async def StartExecution(self, request: pb.StartExecutionRequest, context: Any) -> pb.Execution:
-        execution = await self._executions.start(_subject(request), request.request_id or None)
-        return convert.execution_to_pb(execution)
+        execution = await self._executions.start(
+            _subject(request),
+            request.request_id or None,
+            convert.origin_from_pb(request),
+            validate_only=request.validate_only,
+        )
+        return self._shown(execution)
 
     async def GetExecution(self, request: pb.GetExecutionRequest, context: Any) -> pb.Execution:
-        return convert.execution_to_pb(await self._executions.get(convert.parse_execution_name(request.name)))
+        return self._shown(await self._executions.get(convert.parse_execution_name(request.name)))
 
     async def ListExecutions(self, request: pb.ListExecutionsRequest, context: Any) -> pb.ListExecutionsResponse:
         size = page_size(request.page_size)
@@ -40,22 +47,22 @@ class ExecutionServicer(execution_pb2_grpc.ExecutionServiceServicer):
         found = await self._executions.list_executions(wanted, _cursor(token), size + 1)
         page = found[:size]
         return pb.ListExecutionsResponse(
-            executions=[convert.execution_to_pb(each) for each in page],
+            executions=[self._shown(each) for each in page],
             next_page_token=_token(page[-1]).encode(wanted) if len(found) > size else "",
         )
 
     async def StopExecution(self, request: pb.StopExecutionRequest, context: Any) -> pb.Execution:
-        return convert.execution_to_pb(await self._executions.stop(convert.parse_execution_name(request.name)))
+        return self._shown(await self._executions.stop(convert.parse_execution_name(request.name)))
 
     async def RetryExecution(self, request: pb.RetryExecutionRequest, context: Any) -> pb.Execution:
-        return convert.execution_to_pb(await self._executions.retry(convert.parse_execution_name(request.name)))
+        return self._shown(await self._executions.retry(convert.parse_execution_name(request.name)))
 
     async def WatchExecution(
         self, request: pb.WatchExecutionRequest, context: Any
     ) -> AsyncIterator[pb.WatchExecutionResponse]:
         async with aclosing(self._executions.watch(convert.parse_execution_name(request.name))) as states:
             async for execution in states:
-                yield pb.WatchExecutionResponse(execution=convert.execution_to_pb(execution, with_policy=False))
+                yield pb.WatchExecutionResponse(execution=self._shown(execution, with_policy=False))
 
     async def GetTask(self, request: task_pb2.GetTaskRequest, context: Any) -> task_pb2.Task:
         return convert.task_to_pb(await self._executions.task(*convert.parse_task_name(request.name)))
@@ -80,6 +87,9 @@ class ExecutionServicer(execution_pb2_grpc.ExecutionServiceServicer):
         async with aclosing(log) as batches:
             async for lines in batches:
                 yield task_pb2.ReadTaskLogResponse(entries=[convert.log_line_to_pb(line) for line in lines])
+
+    def _shown(self, execution: Execution, *, with_policy: bool = True) -> pb.Execution:
+        return convert.execution_to_pb(execution, self._clock.now(), with_policy=with_policy)
 
 
 def _subject(request: pb.StartExecutionRequest) -> str | Policy:

@@ -2,23 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType, Self
 
 from execution_svc.domain.errors import ExecutionFinished, ExecutionRunning, NothingToRetry
+from execution_svc.domain.origin import BY_HAND, Origin
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.transfer import NO_PROGRESS, Failure, Progress
 
 ExecutionId = NewType("ExecutionId", str)
 
+UNSTORED: Final = ExecutionId("")  # of an execution that is only a thought
 NOTHING_TO_REPLICATE: Final = "no resources need to be replicated"
-
-
-class Trigger(StrEnum):
-    """What started an execution."""
-
-    MANUAL = "MANUAL"
 
 
 class ExecutionState(StrEnum):
@@ -57,7 +53,7 @@ class Execution:
 
     id: ExecutionId
     policy: Policy
-    trigger: Trigger
+    origin: Origin
     state: ExecutionState
     state_message: str = ""
     failure: Failure | None = None
@@ -80,6 +76,28 @@ class Execution:
         if self.state is ExecutionState.SUCCEEDED:
             raise NothingToRetry(execution=self.id)
 
+    def bytes_per_second(self, now: datetime) -> int:
+        """Bytes copied a second, over the time from its start to now or to its end."""
+        elapsed = self._elapsed(now)
+        return round(self.progress.bytes_copied / elapsed.total_seconds()) if elapsed else 0
+
+    def remaining(self, now: datetime) -> timedelta | None:
+        """How long it will still take if the references to come take as long as those that are done.
+
+        None when there is nothing to judge by: before the listing is complete, before a reference is done, and when it
+        does not run.
+        """
+        done, total = self.progress.references_done, self.progress.references_total
+        if self.state is not ExecutionState.RUNNING or not self.listing_complete or not done:
+            return None
+        return self._elapsed(now) * (max(total - done, 0) / done)
+
+    def _elapsed(self, now: datetime) -> timedelta:
+        """None yet is none: another machine's clock may be behind that of the start."""
+        if self.start_time is None:
+            return timedelta()
+        return max((self.end_time or now) - self.start_time, timedelta())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
@@ -89,7 +107,14 @@ class StartRequest:
     request_id: str | None
     subject: str
     policy: Policy
+    origin: Origin = BY_HAND
     now: datetime
+
+    def execution(self) -> Execution:
+        """What it makes."""
+        return Execution(
+            id=self.id, policy=self.policy, origin=self.origin, state=ExecutionState.PENDING, create_time=self.now
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,11 @@ class Progress:
     bytes_mounted: int = 0
     bytes_present: int = 0
 
+    @property
+    def references_done(self) -> int:
+        """References that are dealt with, however."""
+        return self.references_copied + self.references_unchanged + self.references_skipped + self.references_failed
+
 
 NO_PROGRESS: Final = Progress()
 

@@ -9,7 +9,9 @@ CREATE TABLE executions (
     request_subject      text        NOT NULL, -- what was asked for under the request id, to tell a repetition from a reuse
     policy               text        NOT NULL, -- resource name; empty for an inline policy
     policy_snapshot      jsonb       NOT NULL,
-    trigger              text        NOT NULL CONSTRAINT executions_trigger_known CHECK (trigger IN ('MANUAL')),
+    trigger              text        NOT NULL CONSTRAINT executions_trigger_known CHECK (trigger IN ('MANUAL', 'SCHEDULED', 'EVENT')),
+    started_by           text        NOT NULL DEFAULT '',
+    event_resources      jsonb       NOT NULL DEFAULT '[]', -- what events told of; empty for all of the source
     state                text        NOT NULL CONSTRAINT executions_state_known
                                      CHECK (state IN ('PENDING', 'RUNNING', 'STOPPING', 'SUCCEEDED', 'FAILED', 'STOPPED')),
     state_message        text        NOT NULL DEFAULT '',
@@ -50,6 +52,7 @@ CREATE TABLE executions (
     CONSTRAINT executions_running_has_start CHECK (state <> 'RUNNING' OR start_time IS NOT NULL),
     CONSTRAINT executions_succeeded_is_whole
         CHECK (state <> 'SUCCEEDED' OR (listing_complete AND failure IS NULL AND tasks_succeeded = tasks_total)),
+    CONSTRAINT executions_resources_are_of_events CHECK (trigger = 'EVENT' OR event_resources = '[]'),
     CONSTRAINT executions_lease_is_whole CHECK ((flow_token IS NULL) = (flow_leased_until IS NULL)),
     CONSTRAINT executions_tasks_add_up
         CHECK (tasks_total = tasks_pending + tasks_running + tasks_succeeded + tasks_failed + tasks_stopped)

@@ -1,6 +1,7 @@
 """What the API reads and changes, in PostgreSQL."""
 # ruff: noqa: S608  (statements are made of constants)
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from execution_svc.domain.errors import ExecutionNotFound, RequestIdReused, TaskNotFound
-from execution_svc.domain.execution import Execution, ExecutionFilter, ExecutionId, StartRequest, Trigger
+from execution_svc.domain.execution import Execution, ExecutionFilter, ExecutionId, StartRequest
 from execution_svc.domain.task import Task, TaskFilter, TaskId
 from execution_svc.postgres.rows import EXECUTION_COLUMNS, TASK_COLUMNS, Row, to_execution, to_task
 from execution_svc.postgres.settling import settle, stop_waiting
@@ -18,8 +19,10 @@ from service_kit.database import Pool, single
 
 _INSERT: Final = (
     """
-INSERT INTO executions (id, request_id, request_subject, policy, policy_snapshot, trigger, state, create_time)
-VALUES (%(id)s, %(request_id)s, %(subject)s, %(policy)s, %(snapshot)s, %(trigger)s, 'PENDING', %(now)s)
+INSERT INTO executions (id, request_id, request_subject, policy, policy_snapshot, trigger, started_by, event_resources,
+                        state, create_time)
+VALUES (%(id)s, %(request_id)s, %(subject)s, %(policy)s, %(snapshot)s, %(trigger)s, %(started_by)s,
+        %(event_resources)s, 'PENDING', %(now)s)
 ON CONFLICT ON CONSTRAINT executions_request_id_key DO NOTHING
 RETURNING """
     + EXECUTION_COLUMNS
@@ -97,7 +100,9 @@ class PostgresExecutionStore:
             "subject": request.subject,
             "policy": request.policy.name,
             "snapshot": Jsonb(request.policy.document),
-            "trigger": Trigger.MANUAL,
+            "trigger": request.origin.trigger,
+            "started_by": request.origin.started_by,
+            "event_resources": Jsonb([asdict(each) for each in request.origin.event_resources]),
             "now": request.now,
         }
         async with self._pool.connection() as conn:

@@ -6,7 +6,8 @@ from typing import Any, Final, LiteralString
 
 from psycopg.types.json import Jsonb
 
-from execution_svc.domain.execution import Execution, ExecutionId, ExecutionState, TaskCounts, Trigger
+from execution_svc.domain.execution import Execution, ExecutionId, ExecutionState, TaskCounts
+from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import Job, JobKey, Operation, Task, TaskId, TaskState
 from execution_svc.domain.transfer import Failure, Outcome, Progress, Reference, ReferenceResult, Side
@@ -17,7 +18,8 @@ PROGRESS_COLUMNS: Final[LiteralString] = (
     "bytes_total, bytes_copied, bytes_mounted, bytes_present"
 )
 EXECUTION_COLUMNS: Final[LiteralString] = (
-    "id, policy_snapshot, trigger, state, state_message, failure, listing_complete, create_time, start_time, end_time, "
+    "id, policy_snapshot, trigger, started_by, event_resources, state, state_message, failure, listing_complete, "
+    "create_time, start_time, end_time, "
     "tasks_total, tasks_pending, tasks_running, tasks_succeeded, tasks_failed, tasks_stopped, " + PROGRESS_COLUMNS
 )
 TASK_COLUMNS: Final[LiteralString] = (
@@ -40,7 +42,7 @@ def to_execution(row: Row) -> Execution:
     return Execution(
         id=ExecutionId(row["id"]),
         policy=Policy.of_document(row["policy_snapshot"]),
-        trigger=Trigger(row["trigger"]),
+        origin=to_origin(row),
         state=ExecutionState(row["state"]),
         state_message=row["state_message"],
         failure=to_failure(row["failure"]),
@@ -50,6 +52,16 @@ def to_execution(row: Row) -> Execution:
         create_time=row["create_time"],
         start_time=row["start_time"],
         end_time=row["end_time"],
+    )
+
+
+def to_origin(row: Row) -> Origin:
+    return Origin(
+        trigger=Trigger(row["trigger"]),
+        started_by=row["started_by"],
+        event_resources=tuple(
+            EventResource(**{**each, "operation": EventOperation(each["operation"])}) for each in row["event_resources"]
+        ),
     )
 
 

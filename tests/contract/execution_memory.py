@@ -14,7 +14,6 @@ from execution_svc.domain.execution import (
     FlowLease,
     StartRequest,
     TaskCounts,
-    Trigger,
 )
 from execution_svc.domain.task import (
     Collision,
@@ -84,13 +83,7 @@ class MemoryStore:
     async def create(self, request: StartRequest) -> Execution:
         if request.request_id and (started := await self.started_by(request.request_id, request.subject)):
             return started
-        execution = Execution(
-            id=request.id,
-            policy=request.policy,
-            trigger=Trigger.MANUAL,
-            state=ExecutionState.PENDING,
-            create_time=request.now,
-        )
+        execution = request.execution()
         self._rows[request.id] = _Row(execution=execution, request_id=request.request_id, subject=request.subject)
         return execution
 

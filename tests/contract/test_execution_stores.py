@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -25,6 +25,7 @@ from execution_svc.domain.execution import (
     FlowLease,
     StartRequest,
 )
+from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import (
     LAST_REVISION,
@@ -132,6 +133,13 @@ async def test_a_new_execution_waits(stores: Stores) -> None:
     execution = await stores.executions.create(a_request())
     assert execution == await present(stores)
     assert (execution.state, execution.create_time, execution.policy) == (ExecutionState.PENDING, NOW, POLICY)
+
+
+async def test_what_started_an_execution_is_kept(stores: Stores) -> None:
+    pushed = EventResource(operation=EventOperation.PUSH, repository="x", tag="1", digest="sha256:1")
+    origin = Origin(trigger=Trigger.EVENT, started_by="hub", event_resources=(pushed,))
+    await stores.executions.create(replace(a_request(), origin=origin))
+    assert (await present(stores)).origin == origin
 
 
 async def test_a_request_id_starts_once(stores: Stores) -> None:

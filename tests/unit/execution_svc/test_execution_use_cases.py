@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from execution_svc.domain.errors import PolicyDisabled, RequestIdReused
-from execution_svc.domain.execution import ExecutionState
+from execution_svc.domain.execution import UNSTORED, ExecutionFilter, ExecutionState
+from execution_svc.domain.origin import BY_HAND, EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import JobKey, Operation, PlannedTask, Task, TaskFilter, TaskId
 from execution_svc.domain.transfer import Failure, LogLine, Reference
 from execution_svc.service import Executions
 from execution_svc.signals import Changes
 from service_kit.clock import FakeClock
-from service_kit.errors import Kind, RemoteError
+from service_kit.errors import InvalidRequest, Kind, RemoteError
 from tests.contract.execution_memory import MemoryStore
 
 DOCUMENT = {"source_registry": "registries/a", "destinations": [{"registry": "registries/b"}]}
@@ -74,7 +75,7 @@ def executions(store: MemoryStore, policies: FakePolicies, changes: Changes, clo
 
 
 async def a_delegated_task(executions: Executions, store: MemoryStore, clock: FakeClock) -> Task:
-    execution = await executions.start("policies/p", None)
+    execution = await executions.start("policies/p", None, BY_HAND)
     lease = await store.claim_flow(token="t", now=clock.now(), until=clock.now())
     assert lease is not None
     planned = PlannedTask(
@@ -94,31 +95,56 @@ async def a_delegated_task(executions: Executions, store: MemoryStore, clock: Fa
 
 
 async def test_a_repetition_asks_for_no_policy(executions: Executions, policies: FakePolicies) -> None:
-    first = await executions.start("policies/p", "r")
+    first = await executions.start("policies/p", "r", BY_HAND)
     policies.disabled = True
-    assert await executions.start("policies/p", "r") == first
+    assert await executions.start("policies/p", "r", BY_HAND) == first
     assert policies.asked == 1
 
 
 async def test_a_request_id_stands_for_one_given_policy(executions: Executions) -> None:
     other = Policy.of_document({**DOCUMENT, "override": True})
-    first = await executions.start(INLINE, "r")
-    assert await executions.start(INLINE, "r") == first
+    first = await executions.start(INLINE, "r", BY_HAND)
+    assert await executions.start(INLINE, "r", BY_HAND) == first
     with pytest.raises(RequestIdReused):
-        await executions.start(other, "r")
+        await executions.start(other, "r", BY_HAND)
 
 
 async def test_a_disabled_policy_is_not_started(executions: Executions, policies: FakePolicies) -> None:
     policies.disabled = True
     with pytest.raises(PolicyDisabled) as caught:
-        await executions.start("policies/p", None)
+        await executions.start("policies/p", None, BY_HAND)
     assert caught.value.metadata == {"policy": "policies/p"}
+
+
+async def test_what_is_only_validated_is_told_and_not_stored(executions: Executions) -> None:
+    origin = Origin(trigger=Trigger.SCHEDULED, started_by="the schedule")
+    execution = await executions.start("policies/p", "r", origin, validate_only=True)
+    assert (execution.id, execution.origin, execution.state) == (UNSTORED, origin, ExecutionState.PENDING)
+    assert not await executions.list_executions(ExecutionFilter(), None, 10)
+
+
+async def test_validation_finds_what_a_start_would(executions: Executions, policies: FakePolicies) -> None:
+    await executions.start(INLINE, "r", BY_HAND)
+    with pytest.raises(RequestIdReused):
+        await executions.start("policies/p", "r", BY_HAND, validate_only=True)
+    policies.disabled = True
+    with pytest.raises(PolicyDisabled):
+        await executions.start("policies/p", None, BY_HAND, validate_only=True)
+
+
+def test_resources_go_with_events_only() -> None:
+    pushed = EventResource(operation=EventOperation.PUSH, repository="x", tag="1")
+    assert Origin(trigger=Trigger.EVENT, event_resources=(pushed,)).event_resources == (pushed,)
+    for trigger in (Trigger.MANUAL, Trigger.SCHEDULED):
+        with pytest.raises(InvalidRequest) as caught:
+            Origin(trigger=trigger, event_resources=(pushed,))
+        assert [each.field for each in caught.value.violations] == ["event_resources"]
 
 
 async def test_a_watch_tells_the_present_and_the_final_state(
     executions: Executions, store: MemoryStore, changes: Changes, clock: FakeClock
 ) -> None:
-    execution = await executions.start("policies/p", None)
+    execution = await executions.start("policies/p", None, BY_HAND)
     states = executions.watch(execution.id)
     assert (await anext(states)).state is ExecutionState.PENDING
 
