@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from policy_svc.domain.policy import Destination, Policy, PolicySpec, TransferOptions
 from replication.filters import Action, Dimension, FilterRule
+from replication.matchers import MATCHERS
 from service_kit.errors import FieldViolation, InvalidPageToken, InvalidRequest
 from service_kit.interceptors import check
 from service_kit.masks import check_mask
@@ -22,7 +23,13 @@ MUTABLE: Final = frozenset(
     {"description", "source_registry", "destinations", "filters", "override", "disabled", "trigger", "options"}
 )
 
-_DIMENSIONS: Final = {Dimension.NAME: Filter.DIMENSION_NAME, Dimension.TAG: Filter.DIMENSION_TAG}
+_DIMENSIONS: Final = {
+    Dimension.NAME: Filter.DIMENSION_NAME,
+    Dimension.TAG: Filter.DIMENSION_TAG,
+    Dimension.LABEL: Filter.DIMENSION_LABEL,
+    Dimension.RESOURCE_TYPE: Filter.DIMENSION_RESOURCE_TYPE,
+}
+_DIMENSIONS_FROM_PB: Final = {value: key for key, value in _DIMENSIONS.items()}
 _ACTIONS: Final = {Action.INCLUDE: Filter.ACTION_INCLUDE, Action.EXCLUDE: Filter.ACTION_EXCLUDE}
 
 
@@ -96,10 +103,7 @@ def spec_to_pb(spec: PolicySpec, *, name: str = "") -> pb.Policy:
             pb.Destination(registry=each.registry, namespace=each.namespace, repository=each.repository)
             for each in spec.destinations
         ],
-        filters=[
-            Filter(dimension=_DIMENSIONS[each.dimension], action=_ACTIONS[each.action], glob=each.glob)
-            for each in spec.filters
-        ],
+        filters=[_rule_to_pb(each) for each in spec.filters],
         override=spec.override,
         disabled=spec.disabled,
         trigger=pb.Trigger(manual=pb.ManualTrigger()),
@@ -158,8 +162,16 @@ def _destination_from_pb(destination: pb.Destination) -> Destination:
 
 def _rule_from_pb(rule: Filter) -> FilterRule:
     action = Action.EXCLUDE if rule.action == Filter.ACTION_EXCLUDE else Action.INCLUDE
-    dimension = Dimension.TAG if rule.dimension == Filter.DIMENSION_TAG else Dimension.NAME
-    return FilterRule(dimension=dimension, action=action, glob=rule.glob)
+    kind = rule.WhichOneof("matcher") or "glob"
+    return FilterRule(
+        dimension=_DIMENSIONS_FROM_PB[rule.dimension], action=action, matcher=MATCHERS[kind](getattr(rule, kind))
+    )
+
+
+def _rule_to_pb(rule: FilterRule) -> Filter:
+    message = Filter(dimension=_DIMENSIONS[rule.dimension], action=_ACTIONS[rule.action])
+    setattr(message, rule.matcher.kind, rule.matcher.text)
+    return message
 
 
 def _options_from_pb(options: transfer_pb2.TransferOptions) -> TransferOptions:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
 from policy_svc.domain.policy import Destination, Policy, PolicySpec, TransferOptions
 from replication.filters import Action, Dimension, FilterRule
+from replication.matchers import MATCHERS
 from service_kit.database import Pool, unique_violation
 
 _ID_TAKEN: Final = "policies_id_key"
@@ -103,7 +104,7 @@ def _parameters(policy: Policy) -> dict[str, Any]:
         "description": spec.description,
         "source_registry": spec.source_registry,
         "destinations": Jsonb([asdict(each) for each in spec.destinations]),
-        "filters": Jsonb([asdict(each) for each in spec.filters]),
+        "filters": Jsonb([_rule_document(each) for each in spec.filters]),
         "registries": sorted(spec.registries),
         "override": spec.override,
         "disabled": spec.disabled,
@@ -135,8 +136,13 @@ def _to_policy(
     return Policy(id=id, uid=uid, spec=spec, revision=revision, create_time=create_time, update_time=update_time)
 
 
-def _to_rule(*, dimension: str, action: str, glob: str) -> FilterRule:
-    return FilterRule(dimension=Dimension(dimension), action=Action(action), glob=glob)
+def _rule_document(rule: FilterRule) -> dict[str, str]:
+    return {"dimension": rule.dimension, "action": rule.action, rule.matcher.kind: rule.matcher.text}
+
+
+def _to_rule(*, dimension: str, action: str, **matcher: str) -> FilterRule:
+    ((kind, text),) = matcher.items()
+    return FilterRule(dimension=Dimension(dimension), action=Action(action), matcher=MATCHERS[kind](text))
 
 
 def _to_options(*, platforms: list[str], referrer_types: list[str], **rest: Any) -> TransferOptions:

@@ -11,7 +11,8 @@ from registry_svc.adapters import base
 from registry_svc.domain.change import Change, Draft
 from registry_svc.domain.registry import COLLECTION, Credential, Registry, State
 from replication import filters
-from replication.glob import GlobInvalid
+from replication.errors import PatternInvalid
+from replication.matchers import MATCHERS
 from replication.names import is_repository_name
 from service_kit.errors import FieldViolation, InvalidPageToken, InvalidRequest
 from service_kit.masks import check_mask
@@ -33,6 +34,8 @@ _STATES: Final = {
 _DIMENSIONS: Final = {
     filters.Dimension.NAME: filter_pb2.Filter.DIMENSION_NAME,
     filters.Dimension.TAG: filter_pb2.Filter.DIMENSION_TAG,
+    filters.Dimension.LABEL: filter_pb2.Filter.DIMENSION_LABEL,
+    filters.Dimension.RESOURCE_TYPE: filter_pb2.Filter.DIMENSION_RESOURCE_TYPE,
 }
 _DIMENSIONS_FROM_PB: Final = {value: key for key, value in _DIMENSIONS.items()}
 _SCOPE_ACTIONS: Final = {
@@ -148,14 +151,14 @@ def info_to_pb(type_: str, info: base.Info) -> registry_pb2.RegistryInfo:
 
 
 def selection_from_pb(rules: Iterable[filter_pb2.Filter]) -> filters.Selection:
-    """Raises InvalidRequest for each glob that breaks the grammar."""
+    """Raises InvalidRequest for each matcher that cannot be used."""
     parsed = [_rule(rule) for rule in rules]
     violations = []
     for index, rule in enumerate(parsed):
         try:
-            filters.Selection.compile([rule])
-        except GlobInvalid as error:
-            violations.append(FieldViolation(f"filters[{index}].glob", str(error)))
+            rule.compile()
+        except PatternInvalid as error:
+            violations.append(FieldViolation(f"filters[{index}].{rule.matcher.kind}", str(error)))
     if violations:
         raise InvalidRequest(violations=violations)
     return filters.Selection.compile(parsed)
@@ -235,11 +238,12 @@ def _check_fields(registry: registry_pb2.Registry, paths: frozenset[str]) -> Non
 
 
 def _rule(rule: filter_pb2.Filter) -> filters.FilterRule:
+    kind = rule.WhichOneof("matcher") or "glob"
     excludes = rule.action == filter_pb2.Filter.ACTION_EXCLUDE
     return filters.FilterRule(
         dimension=_DIMENSIONS_FROM_PB[rule.dimension],
         action=filters.Action.EXCLUDE if excludes else filters.Action.INCLUDE,
-        glob=rule.glob,
+        matcher=MATCHERS[kind](getattr(rule, kind)),
     )
 
 

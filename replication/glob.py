@@ -1,15 +1,14 @@
 """Globs with Harbor's grammar, translated to one regular expression that matches in linear time."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import Final, TypeVar, assert_never
 
 from replication.glob_syntax import Atom, Component, GlobInvalid, Group, Literal, OneOf, Path, Stars, parse
-from replication.linear_regex import compile_regex
+from replication.linear_regex import TextMatcher, compile_regex
 
-__all__ = ["Glob", "GlobInvalid", "compile_glob", "literals"]
+__all__ = ["GlobInvalid", "compile_glob", "literals"]
 
 MAX_LITERALS: Final = 1000  # texts of one pattern; beyond that, listing a registry is cheaper than asking for each
 
@@ -18,22 +17,13 @@ _NOTHING: Final = r"[^\x{0}-\x{10ffff}]"
 _Item = TypeVar("_Item")
 
 
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """A compiled pattern. It matches whole texts only."""
-
-    pattern: str
-    matches: Callable[[str], bool] = field(repr=False, compare=False)
-
-
-def compile_glob(pattern: str) -> Glob:
-    """The glob that the pattern describes.
+def compile_glob(pattern: str) -> TextMatcher:
+    """Tells of a text whether the whole of it matches the pattern.
 
     Raises:
         GlobInvalid: the pattern breaks the grammar or a limit.
     """
-    regex = _path_regex(parse(pattern), then=_Then.END, leading=True)
-    return Glob(pattern, compile_regex(regex))
+    return compile_regex(_path_regex(parse(pattern), then=_Then.END, leading=True))
 
 
 def literals(pattern: str) -> list[str] | None:

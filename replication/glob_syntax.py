@@ -6,20 +6,16 @@ The grammar is that of doublestar 1.3, which Harbor uses, with `/` as the only s
 from dataclasses import dataclass
 from typing import Final
 
+from replication.errors import PatternInvalid
+
 MAX_PATTERN_CHARS: Final = 1024
 MAX_NESTING: Final = 16  # braces in braces; nobody writes more than two or three
 
 _SPECIAL_IN_BRACES: Final = frozenset("{},")
 
 
-class GlobInvalid(ValueError):
-    """The pattern breaks the grammar at `position`, counted from 0."""
-
-    def __init__(self, pattern: str, position: int, why: str) -> None:
-        super().__init__(f"{why} (at character {position + 1})")
-        self.pattern = pattern
-        self.position = position
-        self.why = why
+class GlobInvalid(PatternInvalid):
+    """The pattern breaks the grammar, at `position`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +152,10 @@ class _Parser:
         return self._pattern[self._at : self._at + 1]
 
     def _invalid(self, position: int, why: str) -> GlobInvalid:
-        return GlobInvalid(self._pattern, position, why)
+        return GlobInvalid(self._pattern, why, position)
 
 
 def parse(pattern: str) -> Path:
     if len(pattern) > MAX_PATTERN_CHARS:
-        raise GlobInvalid(pattern, MAX_PATTERN_CHARS, f"the pattern is longer than {MAX_PATTERN_CHARS} characters")
+        raise GlobInvalid(pattern, f"the pattern is longer than {MAX_PATTERN_CHARS} characters", MAX_PATTERN_CHARS)
     return _Parser(pattern).path()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
 from policy_svc.domain.policy import Destination, Policy, PolicySpec, TransferOptions
 from replication.filters import Action, Dimension, FilterRule
+from replication.matchers import Glob
 from service_kit.errors import ServiceUnavailable
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,7 +20,7 @@ OPTIONS = TransferOptions(
 
 
 def a_rule(glob: str, dimension: Dimension = Dimension.NAME, action: Action = Action.INCLUDE) -> FilterRule:
-    return FilterRule(dimension=dimension, action=action, glob=glob)
+    return FilterRule(dimension=dimension, action=action, matcher=Glob(glob))
 
 
 def a_spec(

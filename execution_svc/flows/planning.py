@@ -12,7 +12,8 @@ from execution_svc.domain.policy import Destination, Policy
 from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
 from execution_svc.domain.task import Collision, Operation, PlannedTask, TaskId
 from execution_svc.domain.transfer import Failure, Reference, Side
-from replication.mapping import MappingInvalid, PathRule, PathRuleViolated, map_repository
+from replication.mapping import Mapping as Naming
+from replication.mapping import MappingInvalid, PathRule, PathRuleViolated
 
 # Enough to keep the cost of a job small beside its work, few enough to spread a huge repository over many workers.
 REFERENCES_PER_TASK: Final = 100
@@ -62,9 +63,8 @@ def map_resource(index: int, destination: Destination, rule: PathRule, resource:
 
 def mapped_name(destination: Destination, repository: str) -> str:
     """Raises MappingInvalid."""
-    return map_repository(
-        repository, namespace=destination.namespace or None, repository=destination.repository or None
-    )
+    naming = Naming(namespace=destination.namespace, repository=destination.repository)
+    return naming.map_repository(repository, registry="")
 
 
 def failed_listing(index: int, destination: Destination, failed: RepositoryFailure) -> Item:

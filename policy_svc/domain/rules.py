@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from policy_svc.domain.policy import Destination, PolicySpec
+from replication.errors import PatternInvalid
 from replication.filters import Dimension, literal_repositories
-from replication.glob import GlobInvalid, literals
-from replication.mapping import MappingInvalid, map_repository
+from replication.mapping import Mapping, MappingInvalid
 from service_kit.errors import FieldViolation, InvalidRequest
 
 
 def check_texts(spec: PolicySpec) -> None:
-    """Raises InvalidRequest when a text cannot be kept or a glob cannot be read."""
-    if violations := [*_characters(spec), *_globs(spec)]:
+    """Raises InvalidRequest when a text cannot be kept or a filter cannot be used."""
+    if violations := [*_characters(spec), *_matchers(spec)]:
         raise InvalidRequest(violations=violations)
 
 
@@ -43,19 +43,22 @@ def check_dimensions(spec: PolicySpec, supported: frozenset[Dimension]) -> None:
 def _characters(spec: PolicySpec) -> Iterator[FieldViolation]:
     """PostgreSQL stores no NUL, and no name, tag or type has one."""
     texts = {"policy.description": spec.description}
-    texts |= {f"policy.filters[{index}].glob": rule.glob for index, rule in enumerate(spec.filters)}
+    texts |= {
+        f"policy.filters[{index}].{rule.matcher.kind}": rule.matcher.text for index, rule in enumerate(spec.filters)
+    }
     texts |= {f"policy.options.referrer_types[{index}]": each for index, each in enumerate(spec.options.referrer_types)}
     for field, text in texts.items():
         if "\0" in text:
             yield FieldViolation(field, "must not hold the character NUL", "CHARACTER_INVALID")
 
 
-def _globs(spec: PolicySpec) -> Iterator[FieldViolation]:
+def _matchers(spec: PolicySpec) -> Iterator[FieldViolation]:
     for index, rule in enumerate(spec.filters):
         try:
-            literals(rule.glob)
-        except GlobInvalid as invalid:
-            yield FieldViolation(f"policy.filters[{index}].glob", str(invalid), "GLOB_INVALID")
+            rule.compile()
+        except PatternInvalid as invalid:
+            kind = rule.matcher.kind
+            yield FieldViolation(f"policy.filters[{index}].{kind}", str(invalid), f"{kind.upper()}_INVALID")
 
 
 def _destination(spec: PolicySpec, index: int, repositories: list[str] | None) -> Iterator[FieldViolation]:
@@ -77,7 +80,8 @@ def _copies_onto_itself(destination: Destination, repositories: list[str] | None
 
 def _stays(repository: str, destination: Destination) -> bool:
     try:
-        mapped = map_repository(repository, namespace=destination.namespace, repository=destination.repository)
+        mapping = Mapping(namespace=destination.namespace or "", repository=destination.repository or "")
+        mapped = mapping.map_repository(repository, registry="")
     except MappingInvalid:  # told when it is replicated, as for names that are not known yet
         return False
     return mapped == repository

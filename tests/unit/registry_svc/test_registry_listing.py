@@ -20,6 +20,7 @@ from registry_svc.adapters.base import Listing
 from registry_svc.adapters.listing import BATCH_REFERENCES, CONCURRENCY, RepositoryLister
 from registry_svc.adapters.retries import ATTEMPTS, MAX_RETRIES, Retries
 from replication.filters import Dimension, FilterRule, Selection
+from replication.matchers import Glob
 
 PAGE = 100
 
@@ -73,11 +74,11 @@ class Sleeps:
 
 
 def _names(*globs: str) -> Selection:
-    return Selection.compile([FilterRule(dimension=Dimension.NAME, glob=glob) for glob in globs])
+    return Selection.compile([FilterRule(dimension=Dimension.NAME, matcher=Glob(glob)) for glob in globs])
 
 
 def _tags(*globs: str) -> Selection:
-    return Selection.compile([FilterRule(dimension=Dimension.TAG, glob=glob) for glob in globs])
+    return Selection.compile([FilterRule(dimension=Dimension.TAG, matcher=Glob(glob)) for glob in globs])
 
 
 EVERYTHING = Selection.compile([])

@@ -4,14 +4,15 @@ import pytest
 
 from replication.filters import Action, Dimension, FilterRule, Selection
 from replication.glob import GlobInvalid
+from replication.matchers import Glob
 
 
 def name(glob: str, action: Action = Action.INCLUDE) -> FilterRule:
-    return FilterRule(dimension=Dimension.NAME, action=action, glob=glob)
+    return FilterRule(dimension=Dimension.NAME, action=action, matcher=Glob(glob))
 
 
 def tag(glob: str, action: Action = Action.INCLUDE) -> FilterRule:
-    return FilterRule(dimension=Dimension.TAG, action=action, glob=glob)
+    return FilterRule(dimension=Dimension.TAG, action=action, matcher=Glob(glob))
 
 
 def repositories(*rules: FilterRule) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from replication.collisions import Collision, CollisionDetector, Placement, find_collisions
-from replication.mapping import MappingInvalid, PathRule, PathRuleViolated, map_repository
+from replication.mapping import Mapping, MappingInvalid, PathRule, PathRuleViolated
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from replication.mapping import MappingInvalid, PathRule, PathRuleViolated, map_
     ],
 )
 def test_mapping(source: str, namespace: str | None, repository: str | None, mapped: str) -> None:
-    assert map_repository(source, namespace=namespace, repository=repository) == mapped
+    assert Mapping(namespace=namespace or "", repository=repository or "").map_repository(source, registry="") == mapped
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_mapping(source: str, namespace: str | None, repository: str | None, map
 )
 def test_a_name_that_the_specification_forbids_is_refused(source: str, namespace: str | None) -> None:
     with pytest.raises(MappingInvalid) as caught:
-        map_repository(source, namespace=namespace)
+        Mapping(namespace=namespace or "").map_repository(source, registry="")
 
     assert caught.value.repository == (source if namespace is None else f"{namespace}/{source.rpartition('/')[2]}")
 
