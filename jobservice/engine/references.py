@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -24,11 +25,26 @@ from jobservice.transfer import (
     Side,
     TransferOptions,
 )
+from oci_client import media_types
 from oci_client.digest import Digest
-from oci_client.manifest import Manifest
+from oci_client.manifest import Descriptor, Manifest
 
 AS_THEY_ARE: Final = TransferOptions()
 REFERENCES_AT_ONCE: Final = 32  # of one job; the gates of the registries decide how many requests that makes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """How a reference ended, and what was learned of its manifest on the way: all of it, or at least its type."""
+
+    result: ReferenceResult
+    manifest: Manifest | None = None
+    media_type: str = ""
+
+    @property
+    def has_no_children(self) -> bool:
+        """Whether the type alone tells that the manifest points to no other; one that we do not know may do so."""
+        return media_types.is_manifest(self.media_type) and not media_types.is_index(self.media_type)
 
 
 class ReferenceCopier:
@@ -64,78 +80,88 @@ class ReferenceCopier:
     async def _copy_one(self, reference: ArtifactReference) -> ReferenceResult:
         async with self._places:
             try:
-                result = await self._settle(reference)
+                settled = await self._settle(reference)
+                result = settled.result
                 if self._options.referrers and result.failure is None:
-                    await self._copy_referrers(result.reference)
+                    await self._copy_referrers(settled)
             except* CopyError as errors:
                 result = _failed(reference, errors)
         self._count(result)
         self._tell(result)
         return result
 
-    async def _settle(self, reference: ArtifactReference) -> ReferenceResult:
+    async def _settle(self, reference: ArtifactReference) -> _Settled:
         """Bring one reference to the destination, unless it is there or must not go there."""
         name = reference.tag or reference.digest
         wanted, present = await self._look_up(reference, name)
         found = ArtifactReference(tag=reference.tag, digest=wanted)
-        if present == wanted:
-            return ReferenceResult(reference=found, outcome=Outcome.UNCHANGED)
+        unchanged = ReferenceResult(reference=found, outcome=Outcome.UNCHANGED)
+        if present is not None and present.digest == wanted:
+            return _Settled(result=unchanged, media_type=present.media_type)
         manifest = await self._chosen(name) if self._options.platforms else None
-        if manifest is not None and present == manifest.digest:
-            return ReferenceResult(reference=found, outcome=Outcome.UNCHANGED)
+        if manifest is not None and present is not None and present.digest == manifest.digest:
+            return _Settled(result=unchanged, manifest=manifest)
         if present is not None and not self._override:
-            return ReferenceResult(reference=found, outcome=Outcome.SKIPPED, failure=_tag_exists(reference, present))
+            exists = _tag_exists(reference, present.digest)
+            return _Settled(result=ReferenceResult(reference=found, outcome=Outcome.SKIPPED, failure=exists))
         manifest = manifest or await self._graph.fetch(name)
         await self._graph.push(manifest, reference.tag or manifest.digest)
         # Somebody may have moved the tag since it was looked up; what counts is what was copied.
-        copied = wanted if self._options.platforms else manifest.digest
-        return ReferenceResult(reference=ArtifactReference(tag=reference.tag, digest=copied), outcome=Outcome.COPIED)
+        copied = ArtifactReference(tag=reference.tag, digest=wanted if self._options.platforms else manifest.digest)
+        return _Settled(result=ReferenceResult(reference=copied, outcome=Outcome.COPIED), manifest=manifest)
 
     async def _chosen(self, name: str) -> Manifest:
         """Return the manifest as it is wanted at the destination."""
         return with_platforms(await self._graph.fetch(name), self._options.platforms)
 
-    async def _copy_referrers(self, reference: ArtifactReference) -> None:
+    async def _copy_referrers(self, settled: _Settled) -> None:
         """Copy what refers to an artifact that is at the destination, and to the images of an index."""
-        subject = Digest(reference.digest)
-        manifest = await self._chosen(subject)
-        subjects = [child.digest for child in manifest.children]
-        if manifest.digest == subject:
-            subjects.insert(0, subject)
-        else:
-            self._log.warning("signatures of the whole index are left out: they do not cover a part", digest=subject)
+        subjects = await self._subjects(settled)
         await self._referrers.copy(subjects)
         await self._copy_cosign_tags(subjects)
+
+    async def _subjects(self, settled: _Settled) -> list[Digest]:
+        """Return what of an artifact is at the destination and may be referred to."""
+        subject = Digest(settled.result.reference.digest)
+        if settled.has_no_children:
+            return [subject]
+        manifest = settled.manifest or await self._chosen(subject)
+        children = [child.digest for child in manifest.children]
+        if manifest.digest == subject:
+            return [subject, *children]
+        self._log.warning("signatures of the whole index are left out: they do not cover a part", digest=subject)
+        return children
 
     async def _copy_cosign_tags(self, subjects: Sequence[Digest]) -> None:
         for tag in chain.from_iterable(cosign_tags(subject) for subject in subjects):
             with failing_at(Side.SOURCE):
                 exists = await self._source_tags.have(tag)
             if exists:
-                result = await self._settle(ArtifactReference(tag=tag))
+                result = (await self._settle(ArtifactReference(tag=tag))).result
                 if result.failure is not None:
                     raise CopyError(result.failure)
                 self._log.info("cosign tag " + result.outcome.value, tag=tag)
 
-    async def _look_up(self, reference: ArtifactReference, name: str) -> tuple[str, str | None]:
-        """Return the digests at the source and at the destination, asked for at the same time."""
+    async def _look_up(self, reference: ArtifactReference, name: str) -> tuple[str, Descriptor | None]:
+        """Return the digest at the source, and what the destination has, asked for at the same time."""
         async with asyncio.TaskGroup() as group:
-            at_destination = group.create_task(self._digest_at(Side.DESTINATION, name))
-            at_source = None if reference.digest else group.create_task(self._digest_at(Side.SOURCE, name))
-        wanted = at_source.result() if at_source else reference.digest
+            at_destination = group.create_task(self._manifest_at(Side.DESTINATION, name))
+            at_source = None if reference.digest else group.create_task(self._manifest_at(Side.SOURCE, name))
+        if at_source is None:
+            return reference.digest, at_destination.result()
+        wanted = at_source.result()
         if wanted is None:
             raise CopyError(_gone(reference))
-        return wanted, at_destination.result()
+        return wanted.digest, at_destination.result()
 
-    async def _digest_at(self, side: Side, name: str) -> str | None:
+    async def _manifest_at(self, side: Side, name: str) -> Descriptor | None:
         route = self._route
         if side is Side.SOURCE:
             client, repository = route.source.client, route.source_repository
         else:
             client, repository = route.destination.client, route.destination_repository
         with failing_at(side):
-            found = await retried(lambda: client.head_manifest(repository, name))
-        return found.digest if found else None
+            return await retried(lambda: client.head_manifest(repository, name))
 
     def _count(self, result: ReferenceResult) -> None:
         match result.outcome:

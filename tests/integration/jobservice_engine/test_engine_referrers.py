@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from jobservice.engine.referrers import cosign_tags, fallback_tag
-from jobservice.transfer import Outcome, TransferOptions
+from jobservice.transfer import ArtifactReference, Outcome, TransferOptions
 from oci_client.client import RegistryClient
 from oci_client.digest import Digest
 from oci_client.http import HttpClient
 from oci_client.manifest import ImageIndex
-from oci_client.testing import Behaviour, BuiltManifest, FakeRegistry, an_artifact, an_image, an_index, index_of
+from oci_client.testing import Action, Behaviour, BuiltManifest, FakeRegistry, an_artifact, an_image, an_index, index_of
 from tests.engine_kit import Worker, calls, content, failure
 
 REPOSITORY = "library/app"
@@ -198,3 +198,79 @@ async def test_platforms_leave_signatures_of_the_whole_behind(
     assert result.outcome is Outcome.COPIED
     assert signature.digest not in content(destination, REPOSITORY)[1]
     assert any("do not cover a part" in message for message in job.log.messages("warning"))
+
+
+@pytest.fixture
+async def modern() -> AsyncIterator[tuple[FakeRegistry, FakeRegistry]]:
+    """Two registries with the API, where nothing refers to anything."""
+    async with FakeRegistry() as source, FakeRegistry() as destination:
+        yield source, destination
+
+
+LOOKING_UP = ["GET referrers", "GET tags"]  # for old fallback tags and those of cosign, once a job
+
+
+@pytest.mark.parametrize("docker", [False, True])
+async def test_an_unchanged_image_is_not_fetched_to_see_what_refers_to_it(
+    modern: tuple[FakeRegistry, FakeRegistry], docker: bool
+) -> None:
+    source, destination = modern
+    for registry in modern:
+        registry.push(REPOSITORY, an_image([b"layer"], docker=docker), "v1")
+    async with Worker(source, destination) as worker:
+        [result] = await worker.job(options=WITH_REFERRERS).copy("v1")
+
+    assert result.outcome is Outcome.UNCHANGED
+    assert calls(source) == [*LOOKING_UP, "HEAD manifest"]
+    assert calls(destination) == ["HEAD manifest"]
+
+
+async def test_an_unchanged_image_of_a_known_digest_is_told_by_the_destination(
+    modern: tuple[FakeRegistry, FakeRegistry],
+) -> None:
+    source, destination = modern
+    for registry in modern:
+        registry.push(REPOSITORY, IMAGE, "v1")
+    async with Worker(source, destination) as worker:
+        await worker.job(options=WITH_REFERRERS).copy(ArtifactReference(tag="v1", digest=IMAGE.digest))
+
+    assert calls(source) == LOOKING_UP
+    assert calls(destination) == ["HEAD manifest"]
+
+
+async def test_an_unchanged_index_is_fetched_once_for_its_images(modern: tuple[FakeRegistry, FakeRegistry]) -> None:
+    source, destination = modern
+    for registry in modern:
+        registry.push(REPOSITORY, an_index(("amd64", "arm64")), "v1")
+    async with Worker(source, destination) as worker:
+        await worker.job(options=WITH_REFERRERS).copy("v1")
+
+    assert calls(source) == ["GET manifest", *["GET referrers"] * 3, "GET tags", "HEAD manifest"]
+    assert calls(destination) == ["HEAD manifest"]
+
+
+async def test_a_manifest_of_an_unknown_type_is_fetched_for_what_it_may_hold() -> None:
+    unknown = "application/vnd.example.list+json"
+    document = json.loads(index_of([IMAGE]).manifest) | {"mediaType": unknown}
+    listing = BuiltManifest(media_type=unknown, manifest=json.dumps(document).encode(), children=(IMAGE,))
+    tolerant = Behaviour(negotiate=False)
+    async with FakeRegistry(behaviour=tolerant) as source, FakeRegistry(behaviour=tolerant) as destination:
+        for registry in (source, destination):
+            registry.push(REPOSITORY, listing, "v1")
+        push_referrer(source, SIGNED, IMAGE, api=True)
+        async with Worker(source, destination) as worker:
+            await worker.job(options=WITH_REFERRERS).copy("v1")
+
+        assert await listed(destination, IMAGE) == {SIGNED.digest}
+
+
+@pytest.mark.parametrize("platforms", [(), ("linux/arm64",)])
+async def test_what_was_copied_is_not_fetched_again_to_see_what_refers_to_it(
+    modern: tuple[FakeRegistry, FakeRegistry], platforms: tuple[str, ...]
+) -> None:
+    source, destination = modern
+    source.push(REPOSITORY, an_index(("arm64",)), "v1")
+    async with Worker(source, destination) as worker:
+        await worker.job(options=TransferOptions(referrers=True, platforms=platforms)).copy("v1")
+
+    assert source.log.count(method="GET", action=Action.MANIFEST) == 2, "the index and its image"
