@@ -23,8 +23,8 @@ from execution_svc.delegation.messages import (
 from execution_svc.domain.execution import UNSTORED, Execution, ExecutionId, ExecutionState
 from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
-from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
-from execution_svc.domain.task import Job, JobKey, JobStatus, Task, TaskId, TaskState
+from execution_svc.domain.resource import Preparation, RepositoryFailure, Resource, ResourceBatch
+from execution_svc.domain.task import Job, JobKey, JobStatus, Operation, Task, TaskId, TaskState
 from execution_svc.domain.transfer import Failure, LogLine, Outcome, Progress, Reference, ReferenceResult, Side
 from service_kit.errors import ServiceUnavailable
 from transship.execution.v1 import execution_pb2, task_pb2
@@ -189,6 +189,8 @@ def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:
         digest=result.digest,
         outcome=f"OUTCOME_{result.outcome}",
         failure=failure_to_pb(result.failure),
+        destination_tag=result.destination_tag,
+        backup_tag=result.backup_tag,
     )
 
 
@@ -199,6 +201,8 @@ def _result_from_pb(result: transfer_pb2.ReferenceResult) -> ReferenceResult:
         digest=_storable(result.digest),
         outcome=Outcome(outcome),
         failure=failure_from_pb(result.failure) if result.HasField("failure") else None,
+        destination_tag=_storable(result.destination_tag),
+        backup_tag=_storable(result.backup_tag),
     )
 
 
@@ -215,6 +219,13 @@ def batch_from_pb(response: catalog_pb2.ListResourcesResponse) -> ResourceBatch:
             RepositoryFailure(repository=each.repository, failure=failure_from_pb(each.failure))
             for each in response.failures
         ),
+    )
+
+
+def preparation_from_pb(response: catalog_pb2.PrepareRepositoriesResponse) -> Preparation:
+    return Preparation(
+        failures={each.repository: failure_from_pb(each.failure) for each in response.failures},
+        excluded={each.repository: failure_from_pb(each.failure) for each in response.excluded},
     )
 
 
@@ -246,19 +257,41 @@ def report_from_pb(response: job_pb2.DelegateResponse) -> Report:
 
 
 def _job_to_pb(job: Job) -> job_pb2.JobSpec:
-    return job_pb2.JobSpec(
-        key=str(job.key),
-        fairness_group=job.fairness_group,
-        replicate=job_pb2.ReplicateWork(
-            source_registry=job.source_registry,
-            source_repository=job.source_repository,
-            destination_registry=job.destination_registry,
-            destination_repository=job.destination_repository,
-            references=[job_pb2.ReplicateReference(tag=each.tag, digest=each.digest) for each in job.references],
-            override=job.override,
-            # A newer policy_svc may have written fields that we do not know.
-            options=ParseDict(dict(job.options), transfer_pb2.TransferOptions(), ignore_unknown_fields=True),
-        ),
+    spec = job_pb2.JobSpec(key=str(job.key), fairness_group=job.fairness_group)
+    match job.operation:
+        case Operation.COPY:
+            spec.replicate.CopyFrom(_replicate_work(job))
+        case Operation.DELETE:
+            spec.delete.CopyFrom(_delete_work(job))
+        case _:
+            assert_never(job.operation)
+    return spec
+
+
+def _replicate_work(job: Job) -> job_pb2.ReplicateWork:
+    return job_pb2.ReplicateWork(
+        source_registry=job.source_registry,
+        source_repository=job.source_repository,
+        destination_registry=job.destination_registry,
+        destination_repository=job.destination_repository,
+        references=[
+            job_pb2.ReplicateReference(tag=each.tag, digest=each.digest, destination_tag=each.destination_tag)
+            for each in job.references
+        ],
+        override=job.override,
+        # A newer policy_svc may have written fields that we do not know.
+        options=ParseDict(dict(job.options), transfer_pb2.TransferOptions(), ignore_unknown_fields=True),
+        backup_tag=job.backup_tag,
+    )
+
+
+def _delete_work(job: Job) -> job_pb2.DeleteWork:
+    return job_pb2.DeleteWork(
+        registry=job.destination_registry,
+        repository=job.destination_repository,
+        references=[
+            job_pb2.DeleteReference(tag=each.destination_tag or each.tag, digest=each.digest) for each in job.references
+        ],
     )
 
 

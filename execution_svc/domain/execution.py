@@ -26,10 +26,11 @@ class ExecutionState(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     STOPPED = "STOPPED"
+    SKIPPED = "SKIPPED"
 
     @property
     def is_final(self) -> bool:
-        return self in {ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.STOPPED}
+        return self not in {ExecutionState.PENDING, ExecutionState.RUNNING, ExecutionState.STOPPING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class TaskCounts:
     succeeded: int = 0
     failed: int = 0
     stopped: int = 0
+    skipped: int = 0
 
 
 NO_TASKS: Final = TaskCounts()
@@ -73,7 +75,7 @@ class Execution:
         """Raises ExecutionRunning when it has not ended, NothingToRetry when nothing failed or was stopped."""
         if not self.state.is_final:
             raise ExecutionRunning(execution=self.id, state=self.state)
-        if self.state is ExecutionState.SUCCEEDED:
+        if self.state in {ExecutionState.SUCCEEDED, ExecutionState.SKIPPED}:
             raise NothingToRetry(execution=self.id)
 
     def bytes_per_second(self, now: datetime) -> int:

@@ -1,6 +1,7 @@
-"""What the source has, as it is being listed."""
+"""What the source has, as it is being listed, and what the destinations say to it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from execution_svc.domain.transfer import Failure, Reference
 
@@ -27,3 +28,11 @@ class ResourceBatch:
 
     resources: tuple[Resource, ...] = ()
     failures: tuple[RepositoryFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What has become of repositories that were to be prepared, by name; those that neither names are ready."""
+
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    excluded: Mapping[str, Failure] = field(default_factory=dict)  # nothing can be replicated into them, on purpose

@@ -20,20 +20,22 @@ class Operation(StrEnum):
     """What a task does with its references."""
 
     COPY = "COPY"
+    DELETE = "DELETE"
 
 
 class TaskState(StrEnum):
-    """Passages of a task's life, and of its job's."""
+    """Passages of a task's life, and of its job's, which is never skipped."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     STOPPED = "STOPPED"
+    SKIPPED = "SKIPPED"
 
     @property
     def is_final(self) -> bool:
-        return self in {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED}
+        return self not in {TaskState.PENDING, TaskState.RUNNING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,10 @@ class JobKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTask:
-    """A task to be written; with a failure, an item that has failed already and gets no job."""
+    """A task to be written; with a failure, an item that has ended already and gets no job.
+
+    Such an item has failed or, when there is nothing to do on purpose, is `skipped`; the failure says why.
+    """
 
     id: TaskId
     operation: Operation
@@ -66,6 +71,14 @@ class PlannedTask:
     destination_repository: str
     references: tuple[Reference, ...]
     failure: Failure | None = None
+    skipped: bool = False
+
+    @property
+    def state(self) -> TaskState:
+        """The state in which it is written."""
+        if self.failure is None:
+            return TaskState.PENDING
+        return TaskState.SKIPPED if self.skipped else TaskState.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +127,7 @@ class Job:
     """
 
     key: JobKey
+    operation: Operation
     fairness_group: str
     source_registry: str
     source_repository: str
@@ -121,6 +135,7 @@ class Job:
     destination_repository: str
     references: tuple[Reference, ...]
     override: bool
+    backup_tag: str
     options: Mapping[str, Any]
 
 

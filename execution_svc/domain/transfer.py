@@ -47,10 +47,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """One artifact of a repository: a tag, a digest, or both."""
+    """One artifact of a repository: a tag, a digest, or both; and its tag at the destination where that differs."""
 
     tag: str = ""
     digest: str = ""
+    destination_tag: str = ""
 
     @property
     def key(self) -> str:
@@ -66,6 +67,8 @@ class ReferenceResult:
     digest: str
     outcome: Outcome
     failure: Failure | None = None
+    destination_tag: str = ""
+    backup_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

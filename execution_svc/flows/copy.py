@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 from execution_svc.domain.execution import FlowLease
 from execution_svc.domain.policy import Policy
-from execution_svc.domain.resource import ResourceBatch
+from execution_svc.domain.resource import Preparation, ResourceBatch
 from execution_svc.domain.transfer import Failure
-from execution_svc.flows.planning import Item, collision_failure, map_batch, plan_tasks, without_unprepared
+from execution_svc.flows.planning import Item, Place, collision_failure, map_batch, plan_tasks, settle_unprepared
 from execution_svc.store import FlowStore
 from replication.mapping import PathRule
 from service_kit.clock import Clock
@@ -30,9 +30,7 @@ class Catalog(Protocol):
 
     async def path_rule(self, registry: str) -> PathRule: ...
 
-    async def prepare(self, registry: str, repositories: Sequence[str]) -> dict[str, Failure]:
-        """Why repositories could not be prepared, by name; the others are ready."""
-        ...
+    async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation: ...
 
 
 class CopyFlow:
@@ -43,7 +41,9 @@ class CopyFlow:
         self._store = store
         self._catalog = catalog
         self._clock = clock
-        self._prepared: dict[tuple[str, str], Failure | None] = {}
+        self._prepared: set[Place] = set()
+        self._failed: dict[Place, Failure] = {}
+        self._excluded: dict[Place, Failure] = {}
 
     async def run(self) -> None:
         await self.begin()
@@ -72,15 +72,14 @@ class CopyFlow:
         return [item for item in remaining if item.references or item.failure]
 
     async def prepare_destinations(self, items: Sequence[Item]) -> list[Item]:
-        """The items; those whose repository cannot be pushed to have failed. Each name is prepared once a run."""
+        """The items; those whose repository cannot be pushed to have ended. Each name is prepared once a run."""
         wanted: dict[str, dict[str, None]] = {}
         for item in items:
-            place = (item.destination_registry, item.destination_repository)
-            if not item.failure and place not in self._prepared:
-                wanted.setdefault(place[0], {})[place[1]] = None
+            if not item.failure and item.place not in self._prepared:
+                wanted.setdefault(item.destination_registry, {})[item.destination_repository] = None
         for registry, names in wanted.items():
             await self._prepare(registry, list(names))
-        return without_unprepared(items, {place: why for place, why in self._prepared.items() if why})
+        return settle_unprepared(items, self._failed, self._excluded)
 
     async def write_tasks(self, items: Sequence[Item]) -> None:
         tasks = plan_tasks(self._lease.execution, self._lease.policy, items)
@@ -105,5 +104,7 @@ class CopyFlow:
     async def _prepare(self, registry: str, names: Sequence[str]) -> None:
         for start in range(0, len(names), NAMES_PER_PREPARE):
             some = names[start : start + NAMES_PER_PREPARE]
-            failures = await self._catalog.prepare(registry, some)
-            self._prepared |= {(registry, name): failures.get(name) for name in some}
+            told = await self._catalog.prepare(registry, some)
+            self._prepared |= {(registry, name) for name in some}
+            self._failed |= {(registry, name): why for name, why in told.failures.items()}
+            self._excluded |= {(registry, name): why for name, why in told.excluded.items()}

@@ -21,9 +21,15 @@ REFERENCES_PER_TASK: Final = 100
 _TASK_NAMESPACE: Final = uuid.UUID("6f1c1c0e-3f0b-4c0e-9a35-5d6a0e3b7f52")  # any will do, as long as it stays
 
 
+Place = tuple[str, str]  # a registry and a repository in it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A repository on its way to one destination, with some of its references; or why it cannot go."""
+    """A repository on its way to one destination, with some of its references; or why it does not go.
+
+    With a failure it has failed or, when that is on purpose, is `skipped`.
+    """
 
     destination_index: int
     destination_registry: str
@@ -31,6 +37,12 @@ class Item:
     destination_repository: str  # empty when it has no name there
     references: tuple[Reference, ...]
     failure: Failure | None = None
+    skipped: bool = False
+    operation: Operation = Operation.COPY
+
+    @property
+    def place(self) -> Place:
+        return self.destination_registry, self.destination_repository
 
 
 def map_batch(policy: Policy, rules: Sequence[PathRule], batch: ResourceBatch) -> list[Item]:
@@ -79,16 +91,18 @@ def failed_listing(index: int, destination: Destination, failed: RepositoryFailu
     )
 
 
-def without_unprepared(items: Sequence[Item], failures: Mapping[tuple[str, str], Failure]) -> list[Item]:
-    """The items; those whose repository (registry, name) could not be prepared have failed with that."""
-    return [_failed_if_unprepared(item, failures) for item in items]
+def settle_unprepared(
+    items: Sequence[Item], failed: Mapping[Place, Failure], excluded: Mapping[Place, Failure]
+) -> list[Item]:
+    """The items; those whose place could not be prepared have failed, those whose place is excluded are skipped."""
+    return [_settled_if_unprepared(item, failed, excluded) for item in items]
 
 
-def _failed_if_unprepared(item: Item, failures: Mapping[tuple[str, str], Failure]) -> Item:
-    failure = failures.get((item.destination_registry, item.destination_repository))
+def _settled_if_unprepared(item: Item, failed: Mapping[Place, Failure], excluded: Mapping[Place, Failure]) -> Item:
+    failure = failed.get(item.place) or excluded.get(item.place)
     if item.failure or failure is None:
         return item
-    return replace(item, failure=replace(failure, side=Side.DESTINATION))
+    return replace(item, failure=replace(failure, side=Side.DESTINATION), skipped=item.place not in failed)
 
 
 def plan_tasks(execution: ExecutionId, policy: Policy, items: Sequence[Item]) -> list[PlannedTask]:
@@ -96,7 +110,7 @@ def plan_tasks(execution: ExecutionId, policy: Policy, items: Sequence[Item]) ->
     return [
         PlannedTask(
             id=task_id(execution, item, references),
-            operation=Operation.COPY,
+            operation=item.operation,
             destination_index=item.destination_index,
             source_registry=policy.source_registry,
             source_repository=item.source_repository,
@@ -104,6 +118,7 @@ def plan_tasks(execution: ExecutionId, policy: Policy, items: Sequence[Item]) ->
             destination_repository=item.destination_repository,
             references=references,
             failure=item.failure,
+            skipped=item.skipped,
         )
         for item in items
         for references in slices(item)
@@ -111,7 +126,7 @@ def plan_tasks(execution: ExecutionId, policy: Policy, items: Sequence[Item]) ->
 
 
 def slices(item: Item) -> Iterator[tuple[Reference, ...]]:
-    """The references in tasks' portions. An item that has failed needs no job, so it stays in one piece."""
+    """The references in tasks' portions. An item that has ended needs no job, so it stays in one piece."""
     if item.failure:
         yield item.references
         return
@@ -121,9 +136,10 @@ def slices(item: Item) -> Iterator[tuple[Reference, ...]]:
 
 def task_id(execution: ExecutionId, item: Item, references: Sequence[Reference]) -> TaskId:
     """Depends on what the task is about, every reference included: two tasks with one id are the same task."""
-    content = "\n".join(reference.key for reference in references)
+    content = "\n".join(f"{reference.key} {reference.destination_tag}" for reference in references)
     digest = hashlib.sha256(content.encode()).hexdigest()
-    text = f"{execution}\n{item.destination_index}\n{item.source_repository}\n{digest}"
+    place = f"{item.destination_index}\n{item.source_repository}\n{item.destination_repository}"
+    text = f"{execution}\n{item.operation}\n{place}\n{digest}"
     return TaskId(str(uuid.uuid5(_TASK_NAMESPACE, text)))
 
 

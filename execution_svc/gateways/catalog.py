@@ -7,8 +7,7 @@ import grpc
 
 from execution_svc import convert
 from execution_svc.domain.policy import Policy
-from execution_svc.domain.resource import ResourceBatch
-from execution_svc.domain.transfer import Failure
+from execution_svc.domain.resource import Preparation, ResourceBatch
 from replication.mapping import PathRule
 from service_kit.status import remote_errors
 from transship.registry.v1 import catalog_pb2, catalog_pb2_grpc, registry_pb2, registry_pb2_grpc
@@ -41,8 +40,8 @@ class RemoteCatalog:
             info = await self._registries.GetRegistryInfo(request, timeout=CALL_TIMEOUT_S)
         return PathRule(min_components=info.min_path_components or 1, max_components=info.max_path_components)
 
-    async def prepare(self, registry: str, repositories: Sequence[str]) -> dict[str, Failure]:
+    async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation:
         request = catalog_pb2.PrepareRepositoriesRequest(registry=registry, repositories=repositories)
         async with remote_errors(_SERVICE):
             response = await self._catalog.PrepareRepositories(request, timeout=PREPARE_TIMEOUT_S)
-        return {each.repository: convert.failure_from_pb(each.failure) for each in response.failures}
+        return convert.preparation_from_pb(response)

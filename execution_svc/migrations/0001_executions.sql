@@ -9,11 +9,13 @@ CREATE TABLE executions (
     request_subject      text        NOT NULL, -- what was asked for under the request id, to tell a repetition from a reuse
     policy               text        NOT NULL, -- resource name; empty for an inline policy
     policy_snapshot      jsonb       NOT NULL,
-    trigger              text        NOT NULL CONSTRAINT executions_trigger_known CHECK (trigger IN ('MANUAL', 'SCHEDULED', 'EVENT')),
+    trigger              text        NOT NULL CONSTRAINT executions_trigger_known
+                                     CHECK (trigger IN ('MANUAL', 'SCHEDULED', 'EVENT')),
     started_by           text        NOT NULL DEFAULT '',
     event_resources      jsonb       NOT NULL DEFAULT '[]', -- what events told of; empty for all of the source
     state                text        NOT NULL CONSTRAINT executions_state_known
-                                     CHECK (state IN ('PENDING', 'RUNNING', 'STOPPING', 'SUCCEEDED', 'FAILED', 'STOPPED')),
+                                     CHECK (state IN ('PENDING', 'RUNNING', 'STOPPING', 'SUCCEEDED', 'FAILED', 'STOPPED',
+                                                      'SKIPPED')),
     state_message        text        NOT NULL DEFAULT '',
     failure              jsonb, -- why listing ended early
     listing_complete     boolean     NOT NULL DEFAULT false,
@@ -31,6 +33,7 @@ CREATE TABLE executions (
     tasks_succeeded      bigint      NOT NULL DEFAULT 0,
     tasks_failed         bigint      NOT NULL DEFAULT 0,
     tasks_stopped        bigint      NOT NULL DEFAULT 0,
+    tasks_skipped        bigint      NOT NULL DEFAULT 0,
     references_total     bigint      NOT NULL DEFAULT 0,
     references_copied    bigint      NOT NULL DEFAULT 0,
     references_unchanged bigint      NOT NULL DEFAULT 0,
@@ -45,17 +48,22 @@ CREATE TABLE executions (
     bytes_mounted        bigint      NOT NULL DEFAULT 0,
     bytes_present        bigint      NOT NULL DEFAULT 0,
 
-    CONSTRAINT executions_final_has_end CHECK ((state IN ('SUCCEEDED', 'FAILED', 'STOPPED')) = (end_time IS NOT NULL)),
+    CONSTRAINT executions_final_has_end
+        CHECK ((state IN ('SUCCEEDED', 'FAILED', 'STOPPED', 'SKIPPED')) = (end_time IS NOT NULL)),
     CONSTRAINT executions_final_has_no_open_task
         CHECK (end_time IS NULL OR (tasks_pending = 0 AND tasks_running = 0)),
     CONSTRAINT executions_final_has_no_flow CHECK (end_time IS NULL OR flow_token IS NULL),
     CONSTRAINT executions_running_has_start CHECK (state <> 'RUNNING' OR start_time IS NOT NULL),
     CONSTRAINT executions_succeeded_is_whole
-        CHECK (state <> 'SUCCEEDED' OR (listing_complete AND failure IS NULL AND tasks_succeeded = tasks_total)),
+        CHECK (state <> 'SUCCEEDED'
+               OR (listing_complete AND failure IS NULL AND tasks_succeeded + tasks_skipped = tasks_total)),
+    CONSTRAINT executions_skipped_has_done_nothing
+        CHECK (state <> 'SKIPPED' OR (tasks_total = 0 AND start_time IS NULL AND state_message <> '')),
     CONSTRAINT executions_resources_are_of_events CHECK (trigger = 'EVENT' OR event_resources = '[]'),
     CONSTRAINT executions_lease_is_whole CHECK ((flow_token IS NULL) = (flow_leased_until IS NULL)),
     CONSTRAINT executions_tasks_add_up
-        CHECK (tasks_total = tasks_pending + tasks_running + tasks_succeeded + tasks_failed + tasks_stopped)
+        CHECK (tasks_total
+               = tasks_pending + tasks_running + tasks_succeeded + tasks_failed + tasks_stopped + tasks_skipped)
 );
 
 CREATE INDEX executions_newest ON executions (create_time DESC, id DESC);
@@ -68,7 +76,7 @@ CREATE TABLE tasks (
     id                     text        CONSTRAINT tasks_pkey PRIMARY KEY,
     execution_id           text        NOT NULL CONSTRAINT tasks_execution_fkey REFERENCES executions (id) ON DELETE CASCADE,
     sequence               bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
-    operation              text        NOT NULL CONSTRAINT tasks_operation_known CHECK (operation IN ('COPY')),
+    operation              text        NOT NULL CONSTRAINT tasks_operation_known CHECK (operation IN ('COPY', 'DELETE')),
     destination_index      integer     NOT NULL, -- place in the policy's list of destinations
     source_registry        text        NOT NULL,
     source_repository      text        NOT NULL,
@@ -76,10 +84,11 @@ CREATE TABLE tasks (
     destination_repository text        NOT NULL, -- empty when the source's name could not be mapped
     tags                   text[]      NOT NULL, -- the references: tags[n] and digests[n] name one of them, one may be empty
     digests                text[]      NOT NULL,
+    destination_tags       text[]      NOT NULL, -- what the tags are at the destination; empty where they are the same
     reference_count        integer     NOT NULL,
     state                  text        NOT NULL CONSTRAINT tasks_state_known
-                                       CHECK (state IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'STOPPED')),
-    run                    integer     NOT NULL, -- 1, and one more a retry; 0 for an item that failed before it had a job
+                                       CHECK (state IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'STOPPED', 'SKIPPED')),
+    run                    integer     NOT NULL, -- 1, and one more a retry; 0 for an item that ended before it had a job
     delegated              boolean     NOT NULL DEFAULT false, -- whether a job of this run may exist
     revision               bigint      NOT NULL DEFAULT 0, -- of the newest job status seen
     attempt                integer     NOT NULL DEFAULT 0,
@@ -103,12 +112,15 @@ CREATE TABLE tasks (
     bytes_mounted          bigint      NOT NULL DEFAULT 0,
     bytes_present          bigint      NOT NULL DEFAULT 0,
 
-    CONSTRAINT tasks_final_has_end CHECK ((state IN ('SUCCEEDED', 'FAILED', 'STOPPED')) = (end_time IS NOT NULL)),
-    CONSTRAINT tasks_failed_says_why CHECK ((state = 'FAILED') <= (failure IS NOT NULL)),
+    CONSTRAINT tasks_final_has_end
+        CHECK ((state IN ('SUCCEEDED', 'FAILED', 'STOPPED', 'SKIPPED')) = (end_time IS NOT NULL)),
+    CONSTRAINT tasks_failed_says_why CHECK (state NOT IN ('FAILED', 'SKIPPED') OR failure IS NOT NULL),
     CONSTRAINT tasks_running_has_job CHECK (state <> 'RUNNING' OR delegated),
-    CONSTRAINT tasks_without_job_has_failed CHECK (run > 0 OR (state = 'FAILED' AND NOT delegated)),
+    CONSTRAINT tasks_without_job_has_ended CHECK (run > 0 OR (state IN ('FAILED', 'SKIPPED') AND NOT delegated)),
+    CONSTRAINT tasks_skipped_has_no_job CHECK (state <> 'SKIPPED' OR run = 0),
     CONSTRAINT tasks_references_add_up
-        CHECK (cardinality(tags) = reference_count AND cardinality(digests) = reference_count)
+        CHECK (cardinality(tags) = reference_count AND cardinality(digests) = reference_count
+               AND cardinality(destination_tags) = reference_count)
 );
 
 CREATE UNIQUE INDEX tasks_in_order ON tasks (execution_id, sequence);
@@ -135,6 +147,7 @@ BEGIN
                tasks_succeeded = e.tasks_succeeded + d.tasks_succeeded,
                tasks_failed = e.tasks_failed + d.tasks_failed,
                tasks_stopped = e.tasks_stopped + d.tasks_stopped,
+               tasks_skipped = e.tasks_skipped + d.tasks_skipped,
                references_total = e.references_total + d.references_total,
                references_copied = e.references_copied + d.references_copied,
                references_unchanged = e.references_unchanged + d.references_unchanged,
@@ -155,6 +168,7 @@ BEGIN
                        sum(sign * (state = 'SUCCEEDED')::int) AS tasks_succeeded,
                        sum(sign * (state = 'FAILED')::int) AS tasks_failed,
                        sum(sign * (state = 'STOPPED')::int) AS tasks_stopped,
+                       sum(sign * (state = 'SKIPPED')::int) AS tasks_skipped,
                        sum(sign * references_total) AS references_total,
                        sum(sign * references_copied) AS references_copied,
                        sum(sign * references_unchanged) AS references_unchanged,

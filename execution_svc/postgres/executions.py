@@ -55,7 +55,8 @@ UPDATE executions AS e
    SET state = 'RUNNING', state_message = '', failure = NULL, start_time = COALESCE(start_time, %(now)s),
        end_time = NULL, listing_complete = listed.completely,
        tasks_released = tasks_released AND listed.completely
-  FROM (SELECT listing_complete AND NOT EXISTS (SELECT FROM tasks WHERE execution_id = executions.id AND run = 0)
+  FROM (SELECT listing_complete
+               AND NOT EXISTS (SELECT FROM tasks WHERE execution_id = executions.id AND run = 0 AND state = 'FAILED')
                AS completely
           FROM executions WHERE id = %(execution)s) AS listed
  WHERE e.id = %(execution)s AND e.state IN ('FAILED', 'STOPPED')

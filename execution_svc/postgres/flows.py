@@ -46,7 +46,7 @@ _RELEASE_TASKS: Final = "UPDATE executions SET tasks_released = true WHERE id = 
 _UNWRITTEN: Final = """
 WITH had AS (SELECT DISTINCT CASE WHEN tag = '' THEN digest ELSE tag END AS key
                FROM tasks, unnest(tags, digests) AS reference (tag, digest)
-              WHERE execution_id = %(execution)s AND destination_index = %(destination)s
+              WHERE execution_id = %(execution)s AND destination_index = %(destination)s AND operation = 'COPY'
                 AND source_repository = %(repository)s)
 SELECT place FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS asked (key, place)
  WHERE NOT EXISTS (SELECT FROM had WHERE had.key = asked.key)
@@ -54,17 +54,17 @@ SELECT place FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS asked (key, place)
 """
 _INSERT: Final = """
 INSERT INTO tasks (id, execution_id, operation, destination_index, source_registry, source_repository,
-                   destination_registry, destination_repository, tags, digests, reference_count, state, run, failure,
-                   create_time, end_time, references_total, references_failed)
+                   destination_registry, destination_repository, tags, digests, destination_tags, reference_count,
+                   state, run, failure, create_time, end_time, references_total, references_failed, references_skipped)
 SELECT id, execution_id, operation, destination_index, source_registry, source_repository,
-       destination_registry, destination_repository, tags, digests, reference_count, state, run, failure,
-       create_time, end_time, references_total, references_failed
+       destination_registry, destination_repository, tags, digests, destination_tags, reference_count,
+       state, run, failure, create_time, end_time, references_total, references_failed, references_skipped
   FROM jsonb_populate_recordset(NULL::tasks, %(tasks)s)
 ON CONFLICT ON CONSTRAINT tasks_pkey DO NOTHING
 """
 _COLLISIONS: Final = """
 SELECT destination_registry, destination_repository, array_agg(DISTINCT source_repository) AS sources
-  FROM tasks WHERE execution_id = %(execution)s AND run > 0
+  FROM tasks WHERE execution_id = %(execution)s AND run > 0 AND operation = 'COPY'
  GROUP BY destination_registry, destination_repository
 HAVING count(DISTINCT source_repository) > 1
 """
@@ -72,7 +72,7 @@ _FAIL_COLLIDED: Final = """
 UPDATE tasks
    SET state = 'FAILED', run = 0, failure = %(failure)s, end_time = %(now)s, references_failed = reference_count
  WHERE execution_id = %(execution)s AND destination_registry = %(registry)s AND destination_repository = %(repository)s
-   AND state = 'PENDING' AND NOT delegated
+   AND operation = 'COPY' AND state = 'PENDING' AND NOT delegated
 """
 _COMPLETE: Final = """
 UPDATE executions SET listing_complete = true, tasks_released = true, flow_token = NULL, flow_leased_until = NULL
@@ -180,7 +180,7 @@ def _of(lease: FlowLease) -> dict[str, Any]:
 
 def _document(task: PlannedTask, execution: ExecutionId, now: datetime) -> dict[str, Any]:
     """The columns of a new task, in JSON."""
-    failed = task.failure is not None
+    ended = task.state.is_final
     count = len(task.references)
     return {
         "id": task.id,
@@ -193,12 +193,14 @@ def _document(task: PlannedTask, execution: ExecutionId, now: datetime) -> dict[
         "destination_repository": task.destination_repository,
         "tags": [reference.tag for reference in task.references],
         "digests": [reference.digest for reference in task.references],
+        "destination_tags": [reference.destination_tag for reference in task.references],
         "reference_count": count,
-        "state": TaskState.FAILED if failed else TaskState.PENDING,
-        "run": 0 if failed else 1,
+        "state": task.state,
+        "run": 0 if ended else 1,
         "failure": failure_document(task.failure),
         "create_time": now.isoformat(),
-        "end_time": now.isoformat() if failed else None,
+        "end_time": now.isoformat() if ended else None,
         "references_total": count,
-        "references_failed": count if failed else 0,
+        "references_failed": count if task.state is TaskState.FAILED else 0,
+        "references_skipped": count if task.state is TaskState.SKIPPED else 0,
     }

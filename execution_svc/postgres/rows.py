@@ -20,7 +20,8 @@ PROGRESS_COLUMNS: Final[LiteralString] = (
 EXECUTION_COLUMNS: Final[LiteralString] = (
     "id, policy_snapshot, trigger, started_by, event_resources, state, state_message, failure, listing_complete, "
     "create_time, start_time, end_time, "
-    "tasks_total, tasks_pending, tasks_running, tasks_succeeded, tasks_failed, tasks_stopped, " + PROGRESS_COLUMNS
+    "tasks_total, tasks_pending, tasks_running, tasks_succeeded, tasks_failed, tasks_stopped, tasks_skipped, "
+    + PROGRESS_COLUMNS
 )
 TASK_COLUMNS: Final[LiteralString] = (
     "id, execution_id, sequence, operation, source_registry, source_repository, destination_registry, "
@@ -29,10 +30,10 @@ TASK_COLUMNS: Final[LiteralString] = (
 )
 # For an UPDATE of tasks FROM executions AS e.
 JOB_COLUMNS: Final[LiteralString] = """
-    tasks.id, tasks.run, e.id AS execution_id, e.policy, e.policy_snapshot -> 'override' AS override,
-    e.policy_snapshot -> 'options' AS options,
+    tasks.id, tasks.run, tasks.operation, e.id AS execution_id, e.policy, e.policy_snapshot -> 'override' AS override,
+    e.policy_snapshot ->> 'backup_tag' AS backup_tag, e.policy_snapshot -> 'options' AS options,
     tasks.source_registry, tasks.source_repository, tasks.destination_registry, tasks.destination_repository,
-    tasks.tags, tasks.digests
+    tasks.tags, tasks.digests, tasks.destination_tags
 """
 
 Row = Mapping[str, Any]
@@ -92,15 +93,18 @@ def to_task(row: Row) -> Task:
 def to_job(row: Row) -> Job:
     return Job(
         key=to_key(row),
+        operation=Operation(row["operation"]),
         fairness_group=row["policy"] or row["execution_id"],
         source_registry=row["source_registry"],
         source_repository=row["source_repository"],
         destination_registry=row["destination_registry"],
         destination_repository=row["destination_repository"],
         references=tuple(
-            Reference(tag=tag, digest=digest) for tag, digest in zip(row["tags"], row["digests"], strict=True)
+            Reference(tag=tag, digest=digest, destination_tag=destination_tag)
+            for tag, digest, destination_tag in zip(row["tags"], row["digests"], row["destination_tags"], strict=True)
         ),
         override=bool(row["override"]),
+        backup_tag=row["backup_tag"] or "",
         options=row["options"] or {},
     )
 
@@ -121,10 +125,7 @@ def to_failure(document: Row | None) -> Failure | None:
 
 def to_result(document: Row) -> ReferenceResult:
     return ReferenceResult(
-        tag=document["tag"],
-        digest=document["digest"],
-        outcome=Outcome(document["outcome"]),
-        failure=to_failure(document["failure"]),
+        **{**document, "outcome": Outcome(document["outcome"]), "failure": to_failure(document["failure"])}
     )
 
 

@@ -20,6 +20,7 @@ from execution_svc.domain.task import (
     Job,
     JobKey,
     JobStatus,
+    Operation,
     PlannedTask,
     Task,
     TaskFilter,
@@ -113,7 +114,9 @@ class MemoryStore:
     async def retry(self, execution: ExecutionId, now: datetime) -> Execution:
         row = self._row(execution)
         row.execution.check_retryable()
-        complete = row.execution.listing_complete and all(each.task.run for each in self._of(row))
+        complete = row.execution.listing_complete and all(
+            each.task.run or each.task.state is TaskState.SKIPPED for each in self._of(row)
+        )
         row.released = row.released and complete
         self._change(
             row,
@@ -176,7 +179,8 @@ class MemoryStore:
         had = {
             reference.key
             for each in self._of(self._held(lease))
-            if (each.planned.destination_index, each.planned.source_repository) == (destination_index, repository)
+            if each.task.operation is Operation.COPY
+            and (each.planned.destination_index, each.planned.source_repository) == (destination_index, repository)
             for reference in each.planned.references
         }
         return [reference for reference in references if reference.key not in had]
@@ -192,7 +196,7 @@ class MemoryStore:
     async def collisions(self, lease: FlowLease) -> list[Collision]:
         sources: dict[tuple[str, str], dict[str, None]] = {}
         for each in self._of(self._held(lease)):
-            if each.task.run:
+            if each.task.run and each.task.operation is Operation.COPY:
                 place = (each.task.destination_registry, each.task.destination_repository)
                 sources.setdefault(place, {})[each.task.source_repository] = None
         return [
@@ -204,7 +208,11 @@ class MemoryStore:
     async def fail_collided(self, lease: FlowLease, collision: Collision, failure: Failure, now: datetime) -> None:
         place = (collision.destination_registry, collision.destination_repository)
         for each in self._of(self._held(lease)):
-            if each.waiting and (each.task.destination_registry, each.task.destination_repository) == place:
+            if (
+                each.waiting
+                and each.task.operation is Operation.COPY
+                and (each.task.destination_registry, each.task.destination_repository) == place
+            ):
                 each.task = _failed_item(each.task, failure, now)
 
     async def complete_listing(self, lease: FlowLease, now: datetime) -> None:
@@ -320,6 +328,7 @@ class MemoryStore:
         policy = self._row(row.task.execution).execution.policy
         return Job(
             key=row.task.job,
+            operation=row.task.operation,
             fairness_group=policy.name or row.task.execution,
             source_registry=row.task.source_registry,
             source_repository=row.task.source_repository,
@@ -327,6 +336,7 @@ class MemoryStore:
             destination_repository=row.task.destination_repository,
             references=row.planned.references,
             override=policy.override,
+            backup_tag=policy.document.get("backup_tag", ""),
             options=policy.document.get("options", {}),
         )
 
@@ -361,12 +371,17 @@ def _written(planned: PlannedTask, execution: ExecutionId, sequence: int, now: d
         start_time=None,
         end_time=None,
     )
-    return _failed_item(task, planned.failure, now) if planned.failure else task
+    return _ended_item(task, planned.state, planned.failure, now) if planned.failure else task
 
 
 def _failed_item(task: Task, failure: Failure, now: datetime) -> Task:
-    progress = replace(task.progress, references_failed=task.reference_count)
-    return replace(task, state=TaskState.FAILED, run=0, failure=failure, end_time=now, progress=progress)
+    return _ended_item(task, TaskState.FAILED, failure, now)
+
+
+def _ended_item(task: Task, state: TaskState, failure: Failure, now: datetime) -> Task:
+    skipped = task.reference_count if state is TaskState.SKIPPED else 0
+    progress = replace(task.progress, references_failed=task.reference_count - skipped, references_skipped=skipped)
+    return replace(task, state=state, run=0, failure=failure, end_time=now, progress=progress)
 
 
 def _waiting(task: Task, *, run: int) -> Task:

@@ -54,6 +54,7 @@ POLICY = Policy.of_document(
         "source_registry": "registries/a",
         "destinations": [{"registry": "registries/b"}],
         "override": True,
+        "backup_tag": "{tag}-old",
         "options": {"platforms": ["linux/amd64"], "max_bytes_per_second": "10"},
     }
 )
@@ -87,17 +88,25 @@ def a_request(name: str = E, *, request_id: str | None = None, subject: str = "s
     return StartRequest(id=ExecutionId(name), request_id=request_id, subject=subject, policy=POLICY, now=now)
 
 
-def a_task(name: str, *, source: str = "x", failure: Failure | None = None) -> PlannedTask:
+def a_task(
+    name: str,
+    *,
+    source: str = "x",
+    failure: Failure | None = None,
+    skipped: bool = False,
+    operation: Operation = Operation.COPY,
+) -> PlannedTask:
     return PlannedTask(
         id=TaskId(name),
-        operation=Operation.COPY,
+        operation=operation,
         destination_index=0,
         source_registry="registries/a",
         source_repository=source,
         destination_registry="registries/b",
         destination_repository="x",
-        references=(Reference(tag=f"{name}-1"), Reference(tag=f"{name}-2", digest="sha256:2")),
+        references=(Reference(tag=f"{name}-1"), Reference(tag=f"{name}-2", digest="sha256:2", destination_tag="d")),
         failure=failure,
+        skipped=skipped,
     )
 
 
@@ -215,6 +224,38 @@ async def test_a_task_is_written_once_and_counted(stores: Stores) -> None:
     assert [(task.id, task.failure) for task in tasks] == [("t", None), ("bad", DENIED)]
 
 
+async def test_what_is_skipped_is_counted_and_no_failure(stores: Stores) -> None:
+    await listed(stores, a_task("cache", failure=DENIED, skipped=True))
+
+    execution = await present(stores)
+    assert (execution.state, execution.task_counts.total, execution.task_counts.skipped) == (
+        ExecutionState.SUCCEEDED,
+        1,
+        1,
+    )
+    assert execution.progress == Progress(references_total=2, references_skipped=2)
+    task = await stores.executions.task(E, TaskId("cache"))
+    assert (task.state, task.run, task.failure, task.end_time) == (TaskState.SKIPPED, 0, DENIED, NOW)
+    with pytest.raises(NothingToRetry):
+        await stores.executions.retry(E, LATER)
+
+
+async def test_what_is_skipped_is_not_listed_again_by_a_retry(stores: Stores) -> None:
+    job, *_ = await delegated(stores, a_task("t"), a_task("cache", failure=DENIED, skipped=True))
+    await stores.jobs.fold([a_status(job.key, TaskState.FAILED)], NOW)
+    again = await stores.executions.retry(E, LATER)
+    assert (again.listing_complete, again.task_counts.skipped, again.task_counts.pending) == (True, 1, 1)
+
+
+async def test_a_deletion_is_a_job_like_any_other(stores: Stores) -> None:
+    (job,) = await delegated(stores, a_task("t", operation=Operation.DELETE))
+    assert (job.operation, job.references) == (Operation.DELETE, a_task("t").references)
+    await stores.jobs.fold([a_status(job.key, TaskState.FAILED)], NOW)
+    await stores.executions.retry(E, LATER)
+    (again,) = await stores.jobs.claim_tasks(10)
+    assert (again.operation, again.key.run) == (Operation.DELETE, 2)
+
+
 async def test_tasks_are_listed_in_order_by_state_and_page(stores: Stores) -> None:
     await listed(stores, a_task("b"), a_task("a"), a_task("bad", failure=DENIED))
     first, second = await stores.executions.list_tasks(TaskFilter(execution=E), 0, 2)
@@ -253,7 +294,7 @@ async def test_tasks_get_jobs_when_they_are_released(stores: Stores) -> None:
 
     assert (job.key, job.override, job.fairness_group) == (JobKey(task=TaskId("t"), run=1), True, "policies/p")
     assert job.references == a_task("t").references
-    assert job.options == POLICY.document["options"]
+    assert (job.options, job.backup_tag) == (POLICY.document["options"], "{tag}-old")
     assert await stores.jobs.claim_tasks(10) == []
     assert await stores.jobs.in_flight() == [job.key]
 
@@ -315,7 +356,7 @@ async def test_tasks_do_not_end_an_execution_that_is_still_being_listed(stores: 
 
 async def test_a_status_is_taken_over(stores: Stores) -> None:
     (job,) = await delegated(stores, a_task("t"))
-    result = ReferenceResult(tag="t-1", digest="sha256:1", outcome=Outcome.FAILED, failure=DENIED)
+    result = ReferenceResult(tag="t-1", digest="sha256:1", outcome=Outcome.FAILED, failure=DENIED, destination_tag="d")
     status = JobStatus(
         key=job.key,
         revision=3,

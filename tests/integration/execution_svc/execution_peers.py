@@ -73,6 +73,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         self.resources: list[artifact_pb2.Resource] = [a_resource("library/nginx", "1", "2")]
         self.unlistable: list[str] = []
         self.unpreparable: set[str] = set()
+        self.excluded: set[str] = set()
         self.failing: list[ServiceError] = []
         self.hold = asyncio.Event()
         self.hold.set()
@@ -93,11 +94,15 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.PrepareRepositoriesResponse:
         self.prepared.update(request.repositories)
         bad = self.unpreparable.intersection(request.repositories)
-        return catalog_pb2.PrepareRepositoriesResponse(failures=[_failure(name) for name in bad])
+        cached = self.excluded.intersection(request.repositories)
+        return catalog_pb2.PrepareRepositoriesResponse(
+            failures=[_failure(name) for name in bad],
+            excluded=[_failure(name, "PROXY_CACHE_PROJECT") for name in cached],
+        )
 
 
-def _failure(repository: str) -> catalog_pb2.RepositoryFailure:
-    failure = transfer_pb2.Failure(reason="ACCESS_DENIED", message="not\0allowed")
+def _failure(repository: str, reason: str = "ACCESS_DENIED") -> catalog_pb2.RepositoryFailure:
+    failure = transfer_pb2.Failure(reason=reason, message="not\0allowed")
     return catalog_pb2.RepositoryFailure(repository=repository, failure=failure)
 
 

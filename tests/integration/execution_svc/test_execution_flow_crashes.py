@@ -11,8 +11,8 @@ import pytest
 from execution_svc.domain.errors import LeaseLost
 from execution_svc.domain.execution import ExecutionId, ExecutionState, FlowLease, StartRequest
 from execution_svc.domain.policy import Policy
-from execution_svc.domain.resource import Resource, ResourceBatch
-from execution_svc.domain.transfer import Failure, Reference
+from execution_svc.domain.resource import Preparation, Resource, ResourceBatch
+from execution_svc.domain.transfer import Reference
 from execution_svc.flows.copy import CopyFlow
 from execution_svc.flows.planning import REFERENCES_PER_TASK
 from execution_svc.postgres import PostgresDelegationStore, PostgresExecutionStore, PostgresFlowStore
@@ -73,8 +73,8 @@ class Listing:
     async def path_rule(self, registry: str) -> PathRule:
         return PathRule()
 
-    async def prepare(self, registry: str, repositories: Sequence[str]) -> dict[str, Failure]:
-        return {}
+    async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation:
+        return Preparation()
 
 
 def a_resource(repository: str, *tags: str) -> Resource:

@@ -224,6 +224,24 @@ async def test_what_is_wrong_with_an_item_fails_that_item_only(
     assert set(peers.jobs.copies()) == {("registries/mirror", "good/one", "1")}
 
 
+async def test_what_is_for_a_proxy_cache_is_skipped(service: "ExecutionServiceAsyncStub", peers: Peers) -> None:
+    peers.catalog.resources = [a_resource("good/one", "1"), a_resource("cache/one", "1", "2")]
+    peers.catalog.excluded = {"cache/one"}
+
+    last = await ended(service, await start(service))
+
+    assert (last.state, last.task_counts) == (Execution.STATE_SUCCEEDED, pb.TaskCounts(total=2, succeeded=1, skipped=1))
+    assert last.progress.references_skipped == 2
+    skipped = task_pb2.ListTasksRequest(parent=last.name, states=[task_pb2.Task.STATE_SKIPPED])
+    (task,) = (await service.ListTasks(skipped)).tasks
+    assert (task.source_repository, task.failure.reason) == ("cache/one", "PROXY_CACHE_PROJECT")
+    assert set(peers.jobs.copies()) == {("registries/mirror", "good/one", "1")}
+    with pytest.raises(ServiceError) as caught:
+        async with remote_errors():
+            await service.RetryExecution(pb.RetryExecutionRequest(name=last.name))
+    assert caught.value.reason == "NOTHING_TO_RETRY"
+
+
 async def test_two_repositories_on_one_name_are_both_left_alone(
     service: "ExecutionServiceAsyncStub", peers: Peers
 ) -> None:

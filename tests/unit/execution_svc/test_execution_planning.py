@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from execution_svc.domain.execution import ExecutionId
 from execution_svc.domain.policy import Destination, Policy
 from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
-from execution_svc.domain.task import Collision
+from execution_svc.domain.task import Collision, TaskState
 from execution_svc.domain.transfer import Failure, Reference, Side
 from execution_svc.flows.planning import (
     REFERENCES_PER_TASK,
@@ -17,7 +17,7 @@ from execution_svc.flows.planning import (
     collision_failure,
     map_batch,
     plan_tasks,
-    without_unprepared,
+    settle_unprepared,
 )
 from replication.mapping import PathRule
 
@@ -99,8 +99,16 @@ def test_a_repository_that_cannot_be_listed_fails_without_references() -> None:
 def test_what_cannot_be_prepared_fails_unless_it_has_failed_before() -> None:
     before = Failure(reason="PATH_RULE_VIOLATED", message="")
     unprepared = {("registries/b", "x"): DENIED}
-    items = without_unprepared([an_item("1"), an_item("1", failure=before)], unprepared)
+    items = settle_unprepared([an_item("1"), an_item("1", failure=before)], unprepared, {})
     assert [item.failure for item in items] == [replace(DENIED, side=Side.DESTINATION), before]
+
+
+@pytest.mark.parametrize(("failed", "state"), [(False, TaskState.SKIPPED), (True, TaskState.FAILED)])
+def test_what_is_excluded_is_skipped_unless_it_could_not_be_prepared(failed: bool, state: TaskState) -> None:
+    place = {("registries/b", "x"): DENIED}
+    items = settle_unprepared([an_item("1")], place if failed else {}, place)
+    (task,) = plan_tasks(EXECUTION, a_policy(), items)
+    assert (task.state, task.failure) == (state, replace(DENIED, side=Side.DESTINATION))
 
 
 @given(st.integers(min_value=1, max_value=5 * REFERENCES_PER_TASK))

@@ -45,9 +45,10 @@ def test_waits_grow_up_to_a_limit() -> None:
     assert next(waits_s()) <= 0.2
 
 
-def test_final_states_are_three() -> None:
-    assert [state.name for state in ExecutionState if state.is_final] == ["SUCCEEDED", "FAILED", "STOPPED"]
-    assert [state.name for state in TaskState if state.is_final] == ["SUCCEEDED", "FAILED", "STOPPED"]
+def test_final_states_are_four() -> None:
+    final = ["SUCCEEDED", "FAILED", "STOPPED", "SKIPPED"]
+    assert [state.name for state in ExecutionState if state.is_final] == final
+    assert [state.name for state in TaskState if state.is_final] == final
 
 
 async def test_many_changes_wake_once_and_none_is_missed() -> None:
