@@ -20,7 +20,7 @@ from execution_svc.delegation.messages import (
     Submit,
     Unknown,
 )
-from execution_svc.domain.execution import UNSTORED, Execution, ExecutionId, ExecutionState
+from execution_svc.domain.execution import UNSTORED, Execution, ExecutionFilter, ExecutionId, ExecutionState
 from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.resource import Preparation, RepositoryFailure, Resource, ResourceBatch
@@ -84,9 +84,8 @@ def execution_to_pb(execution: Execution, now: datetime, *, with_policy: bool = 
 
 def origin_from_pb(request: execution_pb2.StartExecutionRequest) -> Origin:
     """Raises InvalidRequest."""
-    trigger = execution_pb2.Execution.Trigger.Name(request.trigger).removeprefix("TRIGGER_")
     return Origin(
-        trigger=Trigger(trigger) if request.trigger else Trigger.MANUAL,
+        trigger=_trigger(request.trigger) if request.trigger else Trigger.MANUAL,
         started_by=request.started_by,
         event_resources=tuple(_event_resource_from_pb(each) for each in request.event_resources),
     )
@@ -129,6 +128,21 @@ def task_to_pb(task: Task) -> task_pb2.Task:
         start_time=_time_to_pb(task.start_time),
         end_time=_time_to_pb(task.end_time),
     )
+
+
+def execution_filter(request: execution_pb2.ListExecutionsRequest) -> ExecutionFilter:
+    return ExecutionFilter(
+        policy=request.policy,
+        states=tuple(execution_states(request.states)),
+        triggers=tuple(sorted({_trigger(each) for each in request.triggers})),
+        created_since=_time_from_pb(request.created_since) if request.HasField("created_since") else None,
+        created_before=_time_from_pb(request.created_before) if request.HasField("created_before") else None,
+        oldest_first=request.order_by == "create_time",
+    )
+
+
+def _trigger(trigger: execution_pb2.Execution.Trigger) -> Trigger:
+    return Trigger(execution_pb2.Execution.Trigger.Name(trigger).removeprefix("TRIGGER_"))
 
 
 def execution_states(states: Iterable[execution_pb2.Execution.State]) -> list[ExecutionState]:

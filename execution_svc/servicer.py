@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from execution_svc import convert
-from execution_svc.domain.execution import Execution, ExecutionFilter, ExecutionId
+from execution_svc.domain.execution import Execution, ExecutionId
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import TaskFilter
 from execution_svc.service import Executions
@@ -42,7 +42,7 @@ class ExecutionServicer(execution_pb2_grpc.ExecutionServiceServicer):
 
     async def ListExecutions(self, request: pb.ListExecutionsRequest, context: Any) -> pb.ListExecutionsResponse:
         size = page_size(request.page_size)
-        wanted = ExecutionFilter(policy=request.policy, states=tuple(convert.execution_states(request.states)))
+        wanted = convert.execution_filter(request)
         token = PageToken.decode(request.page_token, wanted)
         found = await self._executions.list_executions(wanted, _cursor(token), size + 1)
         page = found[:size]

@@ -29,7 +29,7 @@ class ExecutionStore(Protocol):
     async def list_executions(
         self, wanted: ExecutionFilter, after: ExecutionCursor | None, limit: int
     ) -> list[Execution]:
-        """The newest first, those older than the cursor."""
+        """In the order that is wanted, those beyond the cursor."""
         ...
 
     async def stop(self, execution: ExecutionId, now: datetime) -> Execution:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, NewType, Self
 
 from execution_svc.domain.errors import ExecutionFinished, ExecutionRunning, NothingToRetry
-from execution_svc.domain.origin import BY_HAND, Origin
+from execution_svc.domain.origin import BY_HAND, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.transfer import NO_PROGRESS, Failure, Progress
 
@@ -121,10 +121,14 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionFilter:
-    """Picks executions; what is empty keeps all."""
+    """Picks executions, and says in which order; what is empty keeps all."""
 
     policy: str = ""
     states: Sequence[ExecutionState] = ()
+    triggers: Sequence[Trigger] = ()
+    created_since: datetime | None = None
+    created_before: datetime | None = None
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from execution_svc.domain.errors import ExecutionNotFound, RequestIdReused, TaskNotFound
 from execution_svc.domain.execution import Execution, ExecutionFilter, ExecutionId, StartRequest
 from execution_svc.domain.task import Task, TaskFilter, TaskId
+from execution_svc.postgres.listing import list_parameters, list_statement
 from execution_svc.postgres.rows import EXECUTION_COLUMNS, TASK_COLUMNS, Row, to_execution, to_task
 from execution_svc.postgres.settling import settle, stop_waiting
 from execution_svc.store import ExecutionCursor
@@ -32,18 +33,6 @@ _BY_REQUEST: Final = (
 )
 _GET: Final = "SELECT " + EXECUTION_COLUMNS + " FROM executions WHERE id = %(execution)s"
 _LOCK: Final = _GET + " FOR NO KEY UPDATE"
-_LIST: Final = (
-    "SELECT "
-    + EXECUTION_COLUMNS
-    + """
-  FROM executions
- WHERE (%(policy)s::text = '' OR policy = %(policy)s)
-   AND (cardinality(%(states)s::text[]) = 0 OR state = ANY(%(states)s))
-   AND (%(before)s::timestamptz IS NULL OR (create_time, id) < (%(before)s, %(before_id)s::text))
- ORDER BY create_time DESC, id DESC
- LIMIT %(limit)s
-"""
-)
 
 # Without its token the flow's worker can write nothing more.
 _STOP: Final = """
@@ -121,16 +110,8 @@ class PostgresExecutionStore:
     async def list_executions(
         self, wanted: ExecutionFilter, after: ExecutionCursor | None, limit: int
     ) -> list[Execution]:
-        before, before_id = after or (None, None)
-        parameters = {
-            "policy": wanted.policy,
-            "states": [str(state) for state in wanted.states],
-            "before": before,
-            "before_id": before_id,
-            "limit": limit,
-        }
         async with single(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(_LIST, parameters)
+            await cursor.execute(list_statement(wanted, after), list_parameters(wanted, after, limit))
             return [to_execution(row) for row in await cursor.fetchall()]
 
     async def stop(self, execution: ExecutionId, now: datetime) -> Execution:

@@ -97,10 +97,10 @@ class MemoryStore:
         found = sorted(map(self._execution, self._rows.values()), key=lambda each: (each.create_time, each.id))
         return [
             each
-            for each in reversed(found)
-            if wanted.policy in {"", each.policy.name}
-            and (not wanted.states or each.state in wanted.states)
-            and (after is None or (each.create_time, each.id) < after)
+            for each in (found if wanted.oldest_first else reversed(found))
+            if _picks(wanted, each)
+            and (after is None or ((each.create_time, each.id) < after) != wanted.oldest_first)
+            and (each.create_time, each.id) != after
         ][:limit]
 
     async def stop(self, execution: ExecutionId, now: datetime) -> Execution:
@@ -339,6 +339,16 @@ class MemoryStore:
             backup_tag=policy.document.get("backup_tag", ""),
             options=policy.document.get("options", {}),
         )
+
+
+def _picks(wanted: ExecutionFilter, execution: Execution) -> bool:
+    return (
+        wanted.policy in {"", execution.policy.name}
+        and (not wanted.states or execution.state in wanted.states)
+        and (not wanted.triggers or execution.origin.trigger in wanted.triggers)
+        and (wanted.created_since is None or execution.create_time >= wanted.created_since)
+        and (wanted.created_before is None or execution.create_time < wanted.created_before)
+    )
 
 
 def _ending(execution: Execution) -> ExecutionState:

@@ -181,6 +181,25 @@ async def test_executions_are_listed_newest_first_after_a_cursor(stores: Stores)
     assert await ids(policy="policies/p", states=(ExecutionState.PENDING,)) == ["c", "b"]
 
 
+async def test_executions_are_picked_by_trigger_and_time_and_come_in_either_order(stores: Stores) -> None:
+    triggers = {"a": Trigger.MANUAL, "b": Trigger.SCHEDULED, "c": Trigger.EVENT, "d": Trigger.SCHEDULED}
+    times = {name: NOW + timedelta(seconds=second) for second, name in enumerate(triggers)}
+    for name, trigger in triggers.items():
+        request = replace(a_request(name, now=times[name]), origin=Origin(trigger=trigger))
+        await stores.executions.create(request)
+
+    async def ids(after: tuple[datetime, ExecutionId] | None = None, **wanted: object) -> str:
+        found = await stores.executions.list_executions(ExecutionFilter(**wanted), after, 3)  # type: ignore[arg-type]
+        return "".join(each.id for each in found)
+
+    assert await ids(oldest_first=True) == "abc"
+    assert await ids((times["c"], ExecutionId("c")), oldest_first=True) == "d"
+    assert await ids(triggers=(Trigger.SCHEDULED,)) == "db"
+    assert await ids(triggers=(Trigger.SCHEDULED, Trigger.EVENT), oldest_first=True) == "bcd"
+    assert await ids(created_since=times["b"], created_before=times["d"]) == "cb"
+    assert await ids((times["b"], ExecutionId("b")), oldest_first=True, created_before=times["d"]) == "c"
+
+
 async def test_what_is_not_there_is_not_found(stores: Stores) -> None:
     await listed(stores, a_task("t"))
     with pytest.raises(ExecutionNotFound):
