@@ -14,7 +14,12 @@ from transship.type.v1.filter_pb2 import Filter
 
 CALL_TIMEOUT_S: Final = 10.0  # reads of one row; who waits longer waits for a service that is not well
 
-_DIMENSIONS: Final = {Filter.DIMENSION_NAME: Dimension.NAME, Filter.DIMENSION_TAG: Dimension.TAG}
+_DIMENSIONS: Final = {
+    Filter.DIMENSION_NAME: Dimension.NAME,
+    Filter.DIMENSION_TAG: Dimension.TAG,
+    Filter.DIMENSION_LABEL: Dimension.LABEL,
+    Filter.DIMENSION_RESOURCE_TYPE: Dimension.RESOURCE_TYPE,
+}
 
 
 class GrpcRegistryGateway:

@@ -69,7 +69,8 @@ def _invalid(regex: str, told: str) -> RegexInvalid:
     why, _, piece = told.partition(": ")
     if why == "pattern too large - compile failed":
         return RegexInvalid(regex, f"the expression needs more than {MAX_MEMORY_BYTES // 1024} KiB: make it simpler")
-    position = regex.find(piece) if piece and regex.count(piece) == 1 else None
+    # Of an open parenthesis it gives the whole expression, which is no place.
+    position = regex.find(piece) if piece not in {"", regex} and regex.count(piece) == 1 else None
     return RegexInvalid(regex, told, position)
 
 

@@ -10,7 +10,8 @@ from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
 from policy_svc.domain.policy import Destination
 from policy_svc.postgres import PostgresPolicyStore
 from policy_svc.store import PolicyStore
-from replication.filters import Action, Dimension
+from replication.filters import Action, Dimension, FilterRule
+from replication.matchers import Regex, Semver
 from service_kit.database import open_pool
 from tests.policies import NOW, OPTIONS, MemoryPolicyStore, a_policy, a_rule, a_spec
 from tests.postgres import Database
@@ -29,7 +30,13 @@ async def test_a_policy_comes_back_as_it_was(store: PolicyStore) -> None:
     spec = a_spec(
         Destination(registry="registries/backup", namespace="mirror"),
         Destination(registry="registries/third", repository="web/nginx"),
-        filters=[a_rule("library/{nginx,réd\\*}"), a_rule("v1.?", Dimension.TAG, Action.EXCLUDE)],
+        filters=[
+            a_rule("library/{nginx,réd\\*}"),
+            a_rule("v1.?", Dimension.TAG, Action.EXCLUDE),
+            FilterRule(dimension=Dimension.TAG, matcher=Semver(">=1.2 <2")),
+            FilterRule(dimension=Dimension.LABEL, matcher=Regex(r"prod\d+")),
+            a_rule("image", Dimension.RESOURCE_TYPE),
+        ],
         description="Überall",
     )
     policy = a_policy(spec=replace(spec, override=True, disabled=True, options=OPTIONS))

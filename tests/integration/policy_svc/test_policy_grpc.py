@@ -54,7 +54,7 @@ class Registries(RegistryServiceServicer):
         self, request: registry_pb2.GetRegistryInfoRequest, context: object
     ) -> registry_pb2.RegistryInfo:
         tag = [] if request.name == "registries/hub" else [Filter.DIMENSION_TAG]
-        return registry_pb2.RegistryInfo(filter_dimensions=[Filter.DIMENSION_NAME, *tag])
+        return registry_pb2.RegistryInfo(filter_dimensions=[Filter.DIMENSION_NAME, Filter.DIMENSION_LABEL, *tag])
 
 
 @pytest.fixture
@@ -117,7 +117,11 @@ async def test_a_created_policy_is_read_by_name_and_by_uid(stub: PolicyServiceAs
     wanted = a_policy(
         description="every night",
         destinations=[pb.Destination(registry=f"registries/{BACKUP_UID}", namespace="mirror")],
-        filters=[a_filter("library/**"), a_filter("library/x*", exclude=True)],
+        filters=[
+            a_filter("library/**"),
+            a_filter("library/x*", exclude=True),
+            Filter(dimension=Filter.DIMENSION_LABEL, action=Filter.ACTION_INCLUDE, regex="prod|live"),
+        ],
         override=True,
         options=OPTIONS,
     )
@@ -126,7 +130,8 @@ async def test_a_created_policy_is_read_by_name_and_by_uid(stub: PolicyServiceAs
 
     assert created.name == "policies/nightly"
     assert created.destinations[0] == pb.Destination(registry="registries/backup", namespace="mirror")
-    assert [each.action for each in created.filters] == [Filter.ACTION_INCLUDE, Filter.ACTION_EXCLUDE]
+    assert [each.action for each in created.filters[:2]] == [Filter.ACTION_INCLUDE, Filter.ACTION_EXCLUDE]
+    assert created.filters[1:] == wanted.filters[1:]
     assert created.trigger.WhichOneof("kind") == "manual"
     assert created.options == OPTIONS
     assert created.create_time == created.update_time

@@ -213,13 +213,30 @@ async def test_a_lasting_fault_is_told_with_what_the_registry_said(services: Ser
     assert (failed.failure.http_status, failed.failure.registry_code) == (429, "TOOMANYREQUESTS")
 
 
-async def test_a_bad_glob_names_its_filter(services: Services) -> None:
+async def test_bad_filters_are_named(services: Services) -> None:
     await services.create("https://x", skip_check=True)
+    request = _request("good", "a/[")
+    request.filters.add(dimension=Filter.DIMENSION_LABEL, regex="a(")
+    request.filters.add(dimension=Filter.DIMENSION_TAG, semver=">=")
 
-    error = await refusal(services.catalog.ListResources(_request("good", "a/[")))
+    error = await refusal(services.catalog.ListResources(request))
 
     assert (error.kind, error.reason) == (Kind.INVALID_ARGUMENT, "INVALID_REQUEST")
-    assert fields(error) == ["filters[1].glob"]
+    assert fields(error) == ["filters[1].glob", "filters[2].regex", "filters[3].semver"]
+
+
+async def test_tags_are_picked_by_expressions_and_by_versions(services: Services, hub: FakeRegistry) -> None:
+    for tag in ("v1.2", "1.3.0", "1.4.0-rc.1", "2.0", "nightly-7", "latest"):
+        hub.push_image("a/x", tag)
+    await services.create(hub.url)
+    request = _request()
+    request.filters.add(dimension=Filter.DIMENSION_TAG, semver="1.x")
+    request.filters.add(dimension=Filter.DIMENSION_TAG, regex=r"nightly-\d+")
+
+    batches = [batch async for batch in services.catalog.ListResources(request)]
+
+    [resource] = [each for batch in batches for each in batch.resources]
+    assert sorted(each.tag for each in resource.references) == ["1.3.0", "nightly-7", "v1.2"]
 
 
 async def test_an_unknown_registry_is_told_by_each_call(services: Services) -> None:

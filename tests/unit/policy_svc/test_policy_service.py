@@ -8,7 +8,8 @@ import pytest
 from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
 from policy_svc.domain.policy import Destination, PolicySpec, TransferOptions
 from policy_svc.service import PolicyService
-from replication.filters import Action, Dimension
+from replication.filters import Action, Dimension, FilterRule
+from replication.matchers import Matcher, Regex, Semver
 from service_kit.clock import FakeClock
 from service_kit.errors import EtagMismatch, InvalidRequest, Kind, ServiceError, ServiceUnavailable
 from tests.policies import FakeRegistries, MemoryPolicyStore, a_rule, a_spec
@@ -35,10 +36,21 @@ def to(registry: str = "backup", *, namespace: str | None = None, repository: st
     return Destination(registry=f"registries/{registry}", namespace=namespace, repository=repository)
 
 
+def _tags(matcher: Matcher) -> FilterRule:
+    return FilterRule(dimension=Dimension.TAG, matcher=matcher)
+
+
 @pytest.mark.parametrize(
     ("spec", "field", "reason"),
     [
         (a_spec(filters=[a_rule("a"), a_rule("b{c")]), "policy.filters[1].glob", "GLOB_INVALID"),
+        (a_spec(filters=[_tags(Regex("v("))]), "policy.filters[0].regex", "REGEX_INVALID"),
+        (a_spec(filters=[a_rule("a"), _tags(Semver("~"))]), "policy.filters[1].semver", "SEMVER_INVALID"),
+        (
+            a_spec(filters=[FilterRule(dimension=Dimension.NAME, matcher=Semver("1.x"))]),
+            "policy.filters[0].semver",
+            "SEMVER_INVALID",
+        ),
         (a_spec(filters=[a_rule("a\0")]), "policy.filters[0].glob", "CHARACTER_INVALID"),
         (a_spec(description="a\0b"), "policy.description", "CHARACTER_INVALID"),
         (
