@@ -12,7 +12,7 @@
     │   └── TagImmutable                     the tag exists and may not move
     ├── MisbehavingRegistry                  the answer breaks the protocol; another try may get a better one
     │   ├── DigestMismatch  SizeMismatch  TruncatedBody  BodyTooLarge
-    │   └── UnexpectedAnswer  EndlessPaging
+    │   └── UnexpectedAnswer  RedirectRefused  EndlessPaging
     └── Unreachable                          no answer at all
         └── TlsFailure  RegistryTimeout
 
@@ -176,6 +176,10 @@ class TruncatedBody(MisbehavingRegistry):
 
 class UnexpectedAnswer(MisbehavingRegistry):
     """The answer is not of the kind that the specification allows here."""
+
+
+class RedirectRefused(UnexpectedAnswer):
+    """A public registry sends us to a host that only we can reach."""
 
 
 class BodyTooLarge(MisbehavingRegistry):

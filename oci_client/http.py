@@ -1,11 +1,14 @@
 """HTTP as registries need it. The only module that knows which HTTP library is used.
 
 httpx gives the interface and aiohttp moves the bytes: its pool stays fast with many connections. Redirects are
-followed here and not in the library, since a token must not travel to another host with them.
+followed here and not in the library, since a token must not travel to another host with them, and no request from a
+public registry into our network.
 """
 
+import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
@@ -30,6 +34,7 @@ from oci_client.errors import (
     Unreachable,
 )
 from oci_client.headers import Headers, content_length
+from oci_client.network import OURS, Network
 
 CONNECT_TIMEOUT_S: Final = 15.0  # TCP and TLS together; a registry that is up answers within a few round trips
 READ_TIMEOUT_S: Final = 60.0  # between two pieces of an answer: some registries hash a whole blob before they reply
@@ -150,12 +155,18 @@ async def read_answer(answer: StreamedAnswer, max_body: int) -> Answer:
 
 
 class HttpClient:
-    """A pool of connections with one set of TLS options. Use it as a context manager, or call `aclose`."""
+    """A pool of connections with one set of TLS options. Use it as a context manager, or call `aclose`.
+
+    `home` is the URL of the registry that it is for, without it that of each request. When that is a public host, what
+    it sends us to must be one too; otherwise RedirectRefused is raised.
+    """
 
     def __init__(
         self,
         tls: TlsOptions | None = None,
         *,
+        home: str | None = None,
+        network: Network = OURS,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
@@ -164,7 +175,11 @@ class HttpClient:
         self._extensions = {"timeout": timeout.as_dict()}
         # The transport alone: what a client puts around it (cookies, redirects, authentication) is not wanted here,
         # and costs more than half of a small request.
-        self._transport = _Transport(make_ssl_context(tls or TlsOptions()))
+        context = make_ssl_context(tls or TlsOptions())
+        self._transport = _Transport(context)
+        self._public_transport = _Transport(context, _PublicResolver(network))
+        self._home = home
+        self._network = network
 
     async def __aenter__(self) -> Self:
         return self
@@ -174,6 +189,7 @@ class HttpClient:
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+        await self._public_transport.aclose()
 
     async def request(
         self,
@@ -201,8 +217,10 @@ class HttpClient:
 
     async def _send(self, method: str, url: str, headers: dict[str, str], content: Content | None) -> httpx.Response:
         """Send, and follow redirects of requests that have no body."""
+        home = self._home or url
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._send_once(method, url, headers, content)
+            transport = self._transport if same_origin(url, home) else await self._transport_away(url, home)
+            response = await self._send_once(transport, method, url, headers, content)
             location = response.headers.get("location")
             if method not in {"GET", "HEAD"} or response.status_code not in _REDIRECTS or not location:
                 return response
@@ -210,15 +228,23 @@ class HttpClient:
             url, headers = _redirected(url, location, headers)
         raise UnexpectedAnswer(f"{without_query(url)}: more than {MAX_REDIRECTS} redirects")
 
+    async def _transport_away(self, url: str, home: str) -> "_Transport":
+        """Return what may send a request that leads away from `home`. Raises RedirectRefused."""
+        if not await asyncio.to_thread(self._network.is_public_host, urlsplit(home).hostname or ""):
+            return self._transport
+        await asyncio.to_thread(self._network.check_public, urlsplit(url).hostname or "")
+        # A proxy resolves names by itself, and may be where no registry can send us.
+        return self._transport if self._transport.proxy_for(httpx.URL(url)) else self._public_transport
+
     async def _send_once(
-        self, method: str, url: str, headers: dict[str, str], content: Content | None
+        self, transport: "_Transport", method: str, url: str, headers: dict[str, str], content: Content | None
     ) -> httpx.Response:
         body = content if content is None or isinstance(content, bytes) else _Upload(content)
         try:
             request = httpx.Request(
                 method, url, headers={**_DEFAULT_HEADERS, **headers}, content=body, extensions=self._extensions
             )
-            return await self._transport.handle_async_request(request)
+            return await transport.handle_async_request(request)
         except _LIBRARY_ERRORS as exc:
             if isinstance(body, _Upload) and body.failure is not None:
                 raise body.failure from exc
@@ -295,13 +321,16 @@ class _Transport(AiohttpTransport):
     and would send the credentials found there to registries that are meant to be asked anonymously.
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext, resolver: AbstractResolver | None = None) -> None:
         super().__init__(verify=ssl_context, client=self._open_session)
+        self._resolver = resolver
         self._proxies = getproxies()
 
     def _open_session(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self.ssl_context, limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_S),
+            connector=aiohttp.TCPConnector(
+                ssl=self.ssl_context, limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_S, resolver=self._resolver
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=READ_BUFFER_BYTES,
         )
@@ -322,7 +351,7 @@ class _Transport(AiohttpTransport):
             allow_redirects=False,
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(sock_connect=timeout["connect"], sock_read=timeout["read"]),
-            proxy=self._proxy_for(request.url),
+            proxy=self.proxy_for(request.url),
         )
         return httpx.Response(
             status_code=response.status,
@@ -331,9 +360,39 @@ class _Transport(AiohttpTransport):
             request=request,
         )
 
-    def _proxy_for(self, url: httpx.URL) -> str | None:
+    def proxy_for(self, url: httpx.URL) -> str | None:
+        """Return the proxy on the way to a URL, None for none."""
         proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
         return None if proxy is None or proxy_bypass(url.host) else proxy
+
+
+class _PublicResolver(AbstractResolver):
+    """Resolves names for a connection that must not lead into our network: it goes to what was looked at."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - the AbstractResolver interface
+    ) -> list[ResolveResult]:
+        addresses = await asyncio.to_thread(self._network.resolve_public, host)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        pass
 
 
 def _sendable(headers: httpx.Headers) -> list[tuple[str, str]]:

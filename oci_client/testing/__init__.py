@@ -8,6 +8,7 @@ from oci_client.testing.content import BuiltManifest, an_artifact, an_image, an_
 from oci_client.testing.effects import LocationForm, Stall
 from oci_client.testing.faults import Match, Rule
 from oci_client.testing.messages import Action
+from oci_client.testing.network import PretendedNetwork
 from oci_client.testing.registry import FakeRegistry, serve_in_thread
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "LocationForm",
     "Match",
     "NoAuth",
+    "PretendedNetwork",
     "Rule",
     "Stall",
     "SyntheticBlob",
