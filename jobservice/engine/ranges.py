@@ -21,7 +21,8 @@ _Part = Future[tuple[int, bytearray]]  # how much of the buffer is filled
 class RangeReader:
     """The bytes of one blob from `start` on, in order, with the next parts already under way. Implements Reader.
 
-    Holds `parallel_reads` buffers of `part` bytes, which are used again and again.
+    Holds `parallel_reads` buffers of `part` bytes, which are used again and again. Each part that is under way has a
+    place in the registry's window: one that of the transfer, which nobody can take away, the others what is free.
     """
 
     def __init__(self, source: BlobSource, limits: TransferLimits, start: int) -> None:
@@ -36,6 +37,7 @@ class RangeReader:
         self._threads = ThreadPoolExecutor(self._limits.parallel_reads, thread_name_prefix="range")
         self._free = [bytearray(self._limits.part) for _ in range(self._limits.parallel_reads)]
         self._under_way: deque[_Part] = deque()
+        self._in_own_place: _Part | None = None
         self._buffer = bytearray()
         self._left = memoryview(b"")
 
@@ -45,6 +47,7 @@ class RangeReader:
             self._ask()
             length, self._buffer = self._under_way.popleft().result()
             self._left = memoryview(self._buffer)[:length]
+            self._ask()
         piece = self._left[: len(view)]
         view[: len(piece)] = piece
         self._left = self._left[len(piece) :]
@@ -66,12 +69,20 @@ class RangeReader:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self) -> None:
-        """Ask for the next parts, as long as there are buffers for them."""
+        """Ask for the next parts, as long as there are buffers and places for them; never waits for either."""
         while self._free and self._asked_to < self._source.size:
+            in_own_place = self._in_own_place is None or self._in_own_place.done()
+            if not in_own_place and not self._source.gate.try_enter():
+                return
             start = self._asked_to
             self._asked_to = min(start + self._limits.part, self._source.size)
             part = self._threads.submit(self._fetch, start, self._asked_to - start, self._free.pop())
             self._under_way.append(part)
+            if in_own_place:
+                self._in_own_place = part
+            else:
+                # Not by the part itself: one that is cancelled before it begins has a place too.
+                part.add_done_callback(lambda _: self._source.gate.leave())
 
     def _fetch(self, start: int, length: int, buffer: bytearray) -> tuple[int, bytearray]:
         reader = BlobReader(self._source, start, start + length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -19,6 +20,12 @@ class TransferGate(Protocol):
 
     def observe(self, outcome: Outcome) -> None:
         """Tell how a request went."""
+
+    def try_enter(self) -> bool:
+        """Take another place if one is free right now; `leave` it."""
+
+    def leave(self) -> None:
+        """Give back a place that was had by `try_enter`."""
 
 
 class ThreadGate:
@@ -37,8 +44,19 @@ class ThreadGate:
 
     def observe(self, outcome: Outcome) -> None:
         """Tell the gate how a request went."""
+        self._soon(self._gate.observe, self._action, outcome)
+
+    def try_enter(self) -> bool:
+        """Take another place if one is free right now; `leave` it."""
+        return self._gate.try_enter(self._action)
+
+    def leave(self) -> None:
+        """Give back a place that was had by `try_enter`."""
+        self._soon(self._gate.leave, self._action)
+
+    def _soon(self, change: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nobody will ask for anything again
-            self._loop.call_soon_threadsafe(self._gate.observe, self._action, outcome)
+            self._loop.call_soon_threadsafe(change, *arguments)
 
 
 class OpenTransferGate:
@@ -49,6 +67,13 @@ class OpenTransferGate:
 
     def observe(self, outcome: Outcome) -> None:
         """Learn nothing."""
+
+    def try_enter(self) -> bool:
+        """Let everybody in."""
+        return True
+
+    def leave(self) -> None:
+        """There is always another place."""
 
 
 OPEN: Final = OpenTransferGate()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,13 +32,17 @@ _REDIRECTS: Final = range(300, 400)  # half of a request: the other half tells h
 
 
 class Window:
-    """Lets a number of requests through at once; those that wait go by priority, the lowest first, then by age."""
+    """Lets a number of requests through at once; those that wait go by priority, the lowest first, then by age.
+
+    It belongs to the event loop; only `try_enter` is for any thread.
+    """
 
     def __init__(self, most: int) -> None:
         self.size = float(min(FIRST_REQUESTS, most))
         self._most = most
         self._slow_start = True
         self._in_flight = 0
+        self._lock = threading.Lock()  # of what threads may change: the number in flight
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._narrowed_at = float("-inf")
@@ -64,10 +69,17 @@ class Window:
         self._narrowed_at = now
         self.size = max(MIN_REQUESTS, self.size / 2)
 
+    def try_enter(self) -> bool:
+        """Take a place if one is free and nobody waits for it; `leave` it. May be called from any thread."""
+        with self._lock:
+            if self._in_flight >= int(self.size) or self._waiting:
+                return False
+            self._in_flight += 1
+            return True
+
     async def enter(self, priority: int = 0) -> None:
         """Wait for a place; `leave` it."""
-        if self._in_flight < int(self.size) and not self._waiting:
-            self._in_flight += 1
+        if self.try_enter():
             return
         turn = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (priority, next(self._order), turn))
@@ -81,15 +93,17 @@ class Window:
 
     def leave(self) -> None:
         """Give the place to the next."""
-        self._in_flight -= 1
+        with self._lock:
+            self._in_flight -= 1
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and self._in_flight < int(self.size):
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                self._in_flight += 1
-                turn.set_result(None)
+        with self._lock:
+            while self._waiting and self._in_flight < int(self.size):
+                _, _, turn = heapq.heappop(self._waiting)
+                if not turn.done():
+                    self._in_flight += 1
+                    turn.set_result(None)
 
 
 class RegistryGate:
@@ -106,6 +120,14 @@ class RegistryGate:
     def slot(self, action: Action, priority: int = 0) -> AbstractAsyncContextManager[None]:
         """Wait until the registry is not held and its window has a place."""
         return _Slot(self, self._windows[action], priority)
+
+    def try_enter(self, action: Action) -> bool:
+        """Take a place for such a request if one is free right now; `leave` it. May be called from any thread."""
+        return self.held_for_s() <= 0 and self._windows[action].try_enter()
+
+    def leave(self, action: Action) -> None:
+        """Give back a place that was had by `try_enter`."""
+        self._windows[action].leave()
 
     async def wait_for_release(self) -> None:
         """Wait while the registry is held."""

@@ -4,9 +4,11 @@ import time
 
 import pytest
 
+from jobservice.engine.limits import TransferLimits
 from jobservice.engine.window import FIRST_REQUESTS
 from jobservice.transfer import Outcome
 from oci_client.gate import Action as Kind
+from oci_client.gate import Outcome as Told
 from oci_client.testing import Action, FakeRegistry, Match, an_image, effects
 from oci_client.testing.faults import Effect
 from oci_client.testing.messages import Handler, Reply, Request
@@ -100,3 +102,33 @@ async def test_the_next_chunk_waits_while_the_registry_is_held(
 
     first, second = arrivals
     assert second - first > UNTIL_REFILL_S * 0.9
+
+
+RANGES = TransferLimits(chunked_above=1 << 40, parallel_above=1, probe=MIB, part=MIB // 4)
+
+
+@pytest.mark.parametrize("refusals", [1, 9], ids=["half a window", "a window of one"])
+async def test_ranges_of_slow_sources_stay_within_the_window(
+    source: FakeRegistry, destination: FakeRegistry, refusals: int
+) -> None:
+    tags = [str(number) for number in range(4)]
+    for seed, tag in enumerate(tags):
+        source.push_image("library/app", tag, [3 * MIB], seed=seed)
+    seen: list[tuple[int, float]] = []
+    async with Worker(source, destination, limits=RANGES) as worker:
+        gate = worker.source.gate
+
+        async def watch(request: Request, handler: Handler) -> Reply:
+            seen.append((source.log.in_flight(Action.BLOB), gate.window_size(Kind.GET_BLOB)))
+            return await handler(request)
+
+        source.misbehave(watch, match=Match(action=Action.BLOB))
+        source.misbehave(effects.drip(8_000_000), match=Match(action=Action.BLOB))
+        for _ in range(refusals):
+            gate.observe(Kind.GET_BLOB, Told(status=429, elapsed_s=0.0))
+        results = await worker.copy(*tags)
+
+    assert {result.outcome for result in results} == {Outcome.COPIED}
+    assert len(seen) > 5 * len(tags), "no blob was read by ranges"
+    assert [each for each in seen if each[0] > each[1]] == []
+    assert max(at_once for at_once, _ in seen) > 1

@@ -1,6 +1,7 @@
 """Several ranges of one blob at once."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from jobservice.engine.connections import Connections
 from jobservice.engine.limits import TransferLimits
 from jobservice.engine.ranges import AdaptiveReader, RangeReader
 from jobservice.engine.source import BlobSource, RangesIgnored, Reader
-from oci_client.errors import TruncatedBody
+from jobservice.engine.thread_gate import OpenTransferGate
+from oci_client.errors import NotFound, TruncatedBody
 from oci_client.http import TlsOptions, make_ssl_context
 from oci_client.testing import Action, FakeRegistry, Match, SyntheticBlob, an_image, effects, serve_in_thread
 from oci_client.testing.messages import Handler, Reply, Request
@@ -103,6 +105,74 @@ def test_an_error_comes_where_its_bytes_would(registry: FakeRegistry) -> None:
         with pytest.raises(TruncatedBody):
             read(reader)
         reader.close()
+
+
+class Places(OpenTransferGate):
+    """A gate with so many places beside the one that a transfer holds."""
+
+    def __init__(self, extra: int) -> None:
+        self.free = extra
+        self.least = extra
+        self._lock = threading.Lock()
+
+    def try_enter(self) -> bool:
+        with self._lock:
+            if not self.free:
+                return False
+            self.free -= 1
+            self.least = min(self.least, self.free)
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self.free += 1
+
+
+@pytest.mark.parametrize("extra", [0, 1, 2, 9])
+def test_each_range_beyond_the_first_takes_a_place(registry: FakeRegistry, extra: int) -> None:
+    registry.latency_s = 0.02
+    places = Places(extra)
+    with blob_of(registry) as blob:
+        assert read(RangeReader(replace(blob, gate=places), LIMITS, 0)) == CONTENT
+    assert registry.log.peak(Action.BLOB) == min(1 + extra, LIMITS.parallel_reads)
+    assert (places.least, places.free) == (max(0, extra - LIMITS.parallel_reads + 1), extra)
+
+
+def test_a_window_that_narrows_ends_the_reading_ahead_and_not_the_reading(registry: FakeRegistry) -> None:
+    places = Places(3)
+    with blob_of(registry) as blob:
+        reader = RangeReader(replace(blob, gate=places), LIMITS, 0)
+        reader.readinto(memoryview(bytearray(1)))
+        wait_until(lambda: places.free == 3)
+        places.free = 0
+        assert read(reader) == CONTENT[1:]
+    assert places.free == 0
+
+
+def test_places_come_back_when_a_reader_is_closed_early(registry: FakeRegistry) -> None:
+    later = Match(action=Action.BLOB, where=lambda request: not request.headers["Range"].startswith("bytes=0-"))
+    registry.misbehave(effects.Stall(), match=later)
+    places = Places(3)
+    with blob_of(registry) as blob:
+        for _ in range(5):
+            reader = RangeReader(replace(blob, gate=places), LIMITS, 0)
+            reader.readinto(memoryview(bytearray(1)))
+            wait_until(lambda: registry.log.in_flight() == 3)
+            reader.close()
+            assert places.free == 3
+            wait_until(lambda: not registry.log.in_flight())
+
+
+def test_places_come_back_when_a_range_fails(registry: FakeRegistry) -> None:
+    registry.misbehave(effects.answer_with(404), match=GET)
+    places = Places(3)
+    with blob_of(registry) as blob:
+        reader = RangeReader(replace(blob, gate=places), LIMITS, 0)
+        with pytest.raises(NotFound):
+            reader.readinto(memoryview(bytearray(1)))
+        wait_until(lambda: registry.log.count(action=Action.BLOB) == 4)
+        reader.close()
+    assert places.free == 3
 
 
 class Impatient(Cancellation):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from jobservice.engine.thread_gate import ThreadGate
 from jobservice.engine.window import FIRST_REQUESTS, MAX_REQUESTS, MIN_REQUESTS, RegistryGate, Window
 from oci_client.gate import Action, Outcome
 from oci_client.headers import RateLimit
@@ -97,6 +98,45 @@ async def test_small_requests_go_first_and_no_more_than_fit() -> None:
         for name, priority in (("first", 9), ("large", 9), ("small", 1), ("small too", 1)):
             group.create_task(request(name, priority))
     assert order == ["first", "small", "small too", "large"]
+
+
+async def test_who_only_tries_gets_a_free_place_that_nobody_waits_for() -> None:
+    window = Window(2)
+    assert [window.try_enter() for _ in range(3)] == [True, True, False]
+
+    waiter = asyncio.create_task(window.enter())
+    await asyncio.sleep(0)
+    window.leave()
+    assert not window.try_enter()
+    await waiter
+    window.leave()
+    assert window.try_enter()
+
+
+async def test_threads_share_the_places() -> None:
+    window = Window(16)
+    window.size = 16.0
+    taken = await asyncio.gather(
+        *(asyncio.to_thread(lambda: sum(window.try_enter() for _ in range(50))) for _ in range(8))
+    )
+    assert sum(taken) == 16
+
+
+async def test_nobody_who_only_tries_gets_into_a_registry_that_is_held(gate: RegistryGate) -> None:
+    thread_gate = ThreadGate(gate, Action.GET_BLOB)
+    assert await asyncio.to_thread(thread_gate.try_enter)
+    gate.hold(10)
+    assert not await asyncio.to_thread(thread_gate.try_enter)
+
+
+async def test_a_thread_that_leaves_lets_the_next_one_in(gate: RegistryGate) -> None:
+    thread_gate = ThreadGate(gate, Action.GET_BLOB)
+    while thread_gate.try_enter():
+        pass
+    waiter = asyncio.create_task(gate.slot(Action.GET_BLOB).__aenter__())
+    await asyncio.to_thread(thread_gate.leave)
+    async with asyncio.timeout(1):
+        await waiter
 
 
 @pytest.mark.parametrize("given", [False, True])
