@@ -78,10 +78,14 @@ def _work_from_pb(spec: pb.JobSpec) -> Work:
         source_repository=replicate.source_repository,
         destination_registry=replicate.destination_registry,
         destination_repository=replicate.destination_repository,
-        references=tuple(ArtifactReference(tag=each.tag, digest=each.digest) for each in replicate.references),
+        references=tuple(map(_reference_from_pb, replicate.references)),
         override=replicate.override,
         options=_options_from_pb(replicate.options),
     )
+
+
+def _reference_from_pb(reference: pb.ReplicateReference) -> ArtifactReference:
+    return ArtifactReference(tag=reference.tag, digest=reference.digest, destination_tag=reference.destination_tag)
 
 
 def _options_from_pb(options: transfer_pb2.TransferOptions) -> TransferOptions:
@@ -182,7 +186,7 @@ def _spec_to_pb(spec: JobSpec) -> pb.JobSpec:
 
 
 def _reference_to_pb(reference: ArtifactReference) -> pb.ReplicateReference:
-    return pb.ReplicateReference(tag=reference.tag, digest=reference.digest)
+    return pb.ReplicateReference(tag=reference.tag, digest=reference.digest, destination_tag=reference.destination_tag)
 
 
 def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:
@@ -191,6 +195,7 @@ def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:
         digest=result.reference.digest,
         outcome=f"OUTCOME_{result.outcome.name}",
         failure=_failure_to_pb(result.failure),
+        destination_tag=result.reference.tag_there,
     )
 
 

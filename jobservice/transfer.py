@@ -26,6 +26,15 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
 
 
+class Action(StrEnum):
+    """What would be done about one reference."""
+
+    COPY = "copy"
+    UNCHANGED = "unchanged"
+    SKIP = "skip"
+    FAIL = "fail"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why something failed, in a form that programs can act on.
@@ -44,10 +53,19 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactReference:
-    """One artifact of a repository: a tag, a digest, or both. Empty means that it is not known."""
+    """One artifact of a repository: a tag, a digest, or both. Empty means that it is not known.
+
+    `destination_tag` is what it is called at the destination; empty for as at the source.
+    """
 
     tag: str = ""
     digest: str = ""
+    destination_tag: str = ""
+
+    @property
+    def tag_there(self) -> str:
+        """The tag at the destination; empty for an artifact that is named by its digest alone."""
+        return self.destination_tag or self.tag
 
     def __str__(self) -> str:
         return self.tag or self.digest

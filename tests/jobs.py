@@ -43,7 +43,7 @@ def a_copy(key: str, *, options: TransferOptions) -> JobSpec:
         source_repository="library/nginx",
         destination_registry="registries/b",
         destination_repository="mirror/nginx",
-        references=(ArtifactReference(tag="1"),),
+        references=(ArtifactReference(tag="1", destination_tag="app-1"),),
         options=options,
     )
     return JobSpec(key=key, fairness_group="policies/p", work=work)

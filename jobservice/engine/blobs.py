@@ -117,7 +117,7 @@ class BlobCopier:
         route = self._route
         own = route.destination_repository
         landed = route.destination.flights.landed(blob.digest)
-        if own in repositories or own == landed:
+        if own in repositories or own == landed or self._is_its_own_source(blob):
             return _How.PRESENT
         candidates = [*([landed] if landed else []), *repositories][:MOUNT_CANDIDATES]
         if route.source.uid == route.destination.uid:
@@ -152,6 +152,15 @@ class BlobCopier:
             self._locations.remember(uid, own, [blob.digest])
             flight.landed_in = own
             return how
+
+    def _is_its_own_source(self, blob: Descriptor) -> bool:
+        """Tell whether the blob is read where it is to go, because the repository only gets another tag."""
+        route = self._route
+        return (
+            route.source.uid == route.destination.uid
+            and route.source_repository == route.destination_repository
+            and not media_types.is_foreign_layer(blob.media_type)
+        )
 
     def _claim(self, blob: Descriptor) -> AbstractAsyncContextManager[bool]:
         if blob.size < CLAIM_FROM_BYTES:

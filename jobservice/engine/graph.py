@@ -8,6 +8,7 @@ from typing import Final
 from jobservice.engine.blobs import BlobCopier
 from jobservice.engine.endpoint import retried
 from jobservice.engine.errors import CopyError, failing_at
+from jobservice.engine.lookups import at_destination, source_manifest
 from jobservice.engine.novelty import Novelty
 from jobservice.engine.ports import Log
 from jobservice.engine.transfer import Route
@@ -31,13 +32,6 @@ class GraphCopier:
         self._novelty = novelty
         self._here: set[Digest] = set()
         self._under_way: SingleFlight[Digest, None] = SingleFlight()
-
-    async def fetch(self, reference: str) -> Manifest:
-        """Get a manifest of the source by tag or digest. Raises CopyError."""
-        with failing_at(Side.SOURCE):
-            return await retried(
-                lambda: self._route.source.client.get_manifest(self._route.source_repository, reference)
-            )
 
     async def push(self, manifest: Manifest, reference: str, depth: int = 0) -> PutResult:
         """Bring what the manifest points to, then the manifest itself under `reference`. Raises CopyError."""
@@ -77,18 +71,12 @@ class GraphCopier:
         await self._under_way.run(child.digest, lambda: self._copy_child(child, depth))
 
     async def _copy_child(self, child: Descriptor, depth: int) -> None:
-        route = self._route
         if child.digest in self._here:
             return
-        if not await self._novelty.is_new():
-            with failing_at(Side.DESTINATION, digest=child.digest):
-                found = await retried(
-                    lambda: route.destination.client.head_manifest(route.destination_repository, child.digest)
-                )
-            if found is not None:
-                self._here.add(child.digest)
-                return
-        manifest = await self.fetch(child.digest)
+        if not await self._novelty.is_new() and await at_destination(self._route, child.digest) is not None:
+            self._here.add(child.digest)
+            return
+        manifest = await source_manifest(self._route, child.digest)
         await self.push(manifest, child.digest, depth)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from jobservice.engine.endpoint import Endpoint, retried
 from jobservice.engine.errors import failing_at
 from jobservice.engine.graph import GraphCopier
+from jobservice.engine.lookups import source_manifest
 from jobservice.engine.ports import Log
 from jobservice.engine.tags import SourceTags
 from jobservice.engine.transfer import Route
@@ -93,7 +94,7 @@ class ReferrerCopier:
 
     async def _bring(self, referrer: Descriptor) -> Descriptor | None:
         """Copy a referrer; return how it is to be listed if the destination does not list it by itself."""
-        manifest = await self._graph.fetch(referrer.digest)
+        manifest = await source_manifest(self._route, referrer.digest)
         result = await self._graph.push(manifest, referrer.digest)
         self._log.info("referrer copied", digest=referrer.digest, type=referrer.artifact_type)
         return None if result.subject_acknowledged else manifest_descriptor(manifest)

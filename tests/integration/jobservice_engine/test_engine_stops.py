@@ -12,17 +12,18 @@ from jobservice.engine.references import ReferenceCopier
 from jobservice.engine.transfer import Route
 from jobservice.transfer import ArtifactReference, Failure, Progress
 from oci_client.manifest import Manifest
+from oci_client.manifests import PutResult
 from oci_client.testing import Action, FakeRegistry, Match, effects
 from tests.engine_kit import ListLog, Worker, until
 
 
 class FailsWhenStopped(GraphCopier):
-    """Fetches until it is cancelled, and fails just then."""
+    """Pushes until it is cancelled, and fails just then."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
 
-    async def fetch(self, reference: str) -> Manifest:
+    async def push(self, manifest: Manifest, reference: str, depth: int = 0) -> PutResult:
         self.begun.set()
         try:
             await asyncio.Event().wait()
