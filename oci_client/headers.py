@@ -68,10 +68,15 @@ class RateLimit:
 
 
 def retry_after(headers: Headers, now: datetime) -> float | None:
-    """Return the seconds that Retry-After asks to wait, whether it says seconds or a date."""
+    """Return the seconds that Retry-After asks to wait, whether it says seconds or a date.
+
+    In its place, Docker Hub's API has X-Retry-After, in seconds since the epoch.
+    """
     value = headers.get("retry-after").strip()
     if _DELAY_SECONDS.fullmatch(value):
         return float(value)
+    if not value and (epoch := whole_number(headers.get("x-retry-after").strip())) is not None:
+        return max(0.0, epoch - now.timestamp())
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:

@@ -10,16 +10,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from registry_svc.adapters import base
 from registry_svc.domain.change import Change, Draft
 from registry_svc.domain.registry import COLLECTION, Credential, Registry, State
-from replication import filters
+from replication import filters, newest
 from replication.errors import PatternInvalid
 from replication.matchers import MATCHERS
 from replication.names import is_repository_name
+from replication.rejection import Cause
 from service_kit.errors import FieldViolation, InvalidPageToken, InvalidRequest
 from service_kit.masks import check_mask
 from service_kit.paging import PageToken
 from service_kit.secret import Secret
 from transship.registry.v1 import access_pb2, catalog_pb2, registry_pb2
-from transship.type.v1 import artifact_pb2, filter_pb2, transfer_pb2
+from transship.type.v1 import artifact_pb2, filter_pb2, selection_pb2, transfer_pb2
 
 _NAME: Final = re.compile(r"registries/[a-z0-9][a-z0-9._-]{0,63}")
 MUTABLE_FIELDS: Final = frozenset(
@@ -36,6 +37,16 @@ _DIMENSIONS: Final = {
     filters.Dimension.TAG: filter_pb2.Filter.DIMENSION_TAG,
     filters.Dimension.LABEL: filter_pb2.Filter.DIMENSION_LABEL,
     filters.Dimension.RESOURCE_TYPE: filter_pb2.Filter.DIMENSION_RESOURCE_TYPE,
+}
+_ORDERS: Final = {
+    filter_pb2.Newest.ORDER_SEMVER: newest.Order.SEMVER,
+    filter_pb2.Newest.ORDER_CREATE_TIME: newest.Order.CREATE_TIME,
+}
+_CAUSES: Final = {
+    Cause.EXCLUDED: selection_pb2.Rejection.CAUSE_EXCLUDED,
+    Cause.NOT_INCLUDED: selection_pb2.Rejection.CAUSE_NOT_INCLUDED,
+    Cause.NOT_NEWEST: selection_pb2.Rejection.CAUSE_NOT_NEWEST,
+    Cause.NOT_REPLICATED: selection_pb2.Rejection.CAUSE_NOT_REPLICATED,
 }
 _DIMENSIONS_FROM_PB: Final = {value: key for key, value in _DIMENSIONS.items()}
 _SCOPE_ACTIONS: Final = {
@@ -147,6 +158,18 @@ def info_to_pb(type_: str, info: base.Info) -> registry_pb2.RegistryInfo:
         max_path_components=info.max_path_components,
         lists_repositories=info.lists_repositories,
         deletes_tags=info.deletes_tags,
+        sends_events=info.sends_events,
+        lists_digests=info.lists_digests,
+    )
+
+
+def query_from_pb(request: catalog_pb2.ListResourcesRequest) -> base.Query:
+    """Raises InvalidRequest for what contradicts itself, and for each matcher that cannot be used."""
+    return base.Query(
+        selection=selection_from_pb(request.filters),
+        newest=_newest(request.newest) if request.HasField("newest") else None,
+        within=tuple(_within(index, each) for index, each in enumerate(request.within)) or None,
+        include_rejected=request.include_rejected,
     )
 
 
@@ -175,6 +198,15 @@ def listing_to_pb(listing: base.Listing) -> catalog_pb2.ListResourcesResponse:
     return catalog_pb2.ListResourcesResponse(
         resources=[_resource(each) for each in listing.resources],
         failures=[failure_to_pb(each) for each in listing.failures],
+        rejections=[_rejection(each) for each in listing.rejections],
+    )
+
+
+def preparation_to_pb(preparation: base.Preparation) -> catalog_pb2.PrepareRepositoriesResponse:
+    return catalog_pb2.PrepareRepositoriesResponse(
+        failures=[failure_to_pb(each) for each in preparation.failures],
+        created_namespaces=preparation.created_namespaces,
+        excluded=[failure_to_pb(each) for each in preparation.excluded],
     )
 
 
@@ -204,7 +236,7 @@ def scopes_from_pb(scopes: Iterable[access_pb2.RepositoryScope]) -> list[base.Re
 
 def access_to_pb(registry: Registry, access: base.Access) -> access_pb2.IssueAccessResponse:
     message = access_pb2.IssueAccessResponse(
-        url=registry.url,
+        url=access.url or registry.url,
         insecure=registry.insecure,
         ca_certificate=registry.ca_certificate,
         max_bytes_per_second=registry.max_bytes_per_second,
@@ -249,4 +281,35 @@ def _rule(rule: filter_pb2.Filter) -> filters.FilterRule:
 
 def _resource(resource: base.Resource) -> artifact_pb2.Resource:
     references = [artifact_pb2.ArtifactReference(tag=each.tag, digest=each.digest) for each in resource.references]
-    return artifact_pb2.Resource(repository=resource.repository, references=references)
+    return artifact_pb2.Resource(repository=resource.repository, references=references, public=resource.public)
+
+
+def _newest(message: filter_pb2.Newest) -> newest.Newest:
+    found = newest.Newest(
+        order=_ORDERS[message.order],
+        count=message.count,
+        max_age=message.max_age.ToTimedelta() if message.HasField("max_age") else None,
+        min_count=message.min_count,
+    )
+    try:
+        found.check()
+    except newest.NewestInvalid as error:
+        raise InvalidRequest(violations=[FieldViolation(f"newest.{error.field}", error.why)]) from error
+    return found
+
+
+def _within(index: int, resource: artifact_pb2.Resource) -> base.Resource:
+    return base.Resource(
+        repository=repository_from_pb(resource.repository, field=f"within[{index}].repository"),
+        references=tuple(base.Reference(tag=each.tag, digest=each.digest) for each in resource.references),
+    )
+
+
+def _rejection(rejected: base.Rejected) -> selection_pb2.Rejection:
+    return selection_pb2.Rejection(
+        repository=rejected.repository,
+        tag=rejected.tag,
+        cause=_CAUSES[rejected.why.cause],
+        filter_index=rejected.why.filter_index,
+        message=rejected.why.message,
+    )

@@ -86,17 +86,26 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def ListResources(
         self, request: catalog_pb2.ListResourcesRequest, context: Any
     ) -> AsyncIterator[catalog_pb2.ListResourcesResponse]:
-        selection = convert.selection_from_pb(request.filters)
+        query = convert.query_from_pb(request)
         key = convert.key_from_name(request.registry)
-        async with aclosing(self._catalog.list_artifacts(key, selection)) as listings:
+        async with aclosing(self._catalog.list_artifacts(key, query)) as listings:
             async for listing in listings:
                 yield convert.listing_to_pb(listing)
 
     async def PrepareRepositories(
         self, request: catalog_pb2.PrepareRepositoriesRequest, context: Any
     ) -> catalog_pb2.PrepareRepositoriesResponse:
-        failures = await self._catalog.prepare(convert.key_from_name(request.registry), list(request.repositories))
-        return catalog_pb2.PrepareRepositoriesResponse(failures=map(convert.failure_to_pb, failures))
+        repositories = [
+            convert.repository_from_pb(name, field=f"repositories[{index}]")
+            for index, name in enumerate(request.repositories)
+        ]
+        preparation = await self._catalog.prepare(
+            convert.key_from_name(request.registry),
+            repositories,
+            public=request.public,
+            validate_only=request.validate_only,
+        )
+        return convert.preparation_to_pb(preparation)
 
     async def DeleteTag(self, request: catalog_pb2.DeleteTagRequest, context: Any) -> Empty:
         repository = convert.repository_from_pb(request.repository, field="repository")

@@ -8,7 +8,7 @@ from typing import Final, TypeVar, assert_never
 from replication.glob_syntax import Atom, Component, GlobInvalid, Group, Literal, OneOf, Path, Stars, parse
 from replication.linear_regex import TextMatcher, compile_regex
 
-__all__ = ["GlobInvalid", "compile_glob", "literals"]
+__all__ = ["GlobInvalid", "compile_glob", "first_components", "literals"]
 
 MAX_LITERALS: Final = 1000  # texts of one pattern; beyond that, listing a registry is cheaper than asking for each
 
@@ -34,6 +34,16 @@ def literals(pattern: str) -> list[str] | None:
     """
     texts = _path_texts(parse(pattern))
     return None if texts is None else list(dict.fromkeys(texts))
+
+
+def first_components(pattern: str) -> list[str] | None:
+    """The first components of all paths that the pattern matches; None when there are too many to say.
+
+    Raises:
+        GlobInvalid: the pattern breaks the grammar or a limit.
+    """
+    texts = _path_texts(parse(pattern)[:1])
+    return None if texts is None else list(dict.fromkeys(text.partition("/")[0] for text in texts))
 
 
 def _path_texts(path: Path) -> list[str] | None:

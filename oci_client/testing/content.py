@@ -57,17 +57,19 @@ def an_image(
     seed: int = 0,
     architecture: str = "amd64",
     docker: bool = False,
+    created: str = "",
     subject: BuiltManifest | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> BuiltManifest:
-    """An image for linux and one architecture; `docker` chooses Docker's media types."""
+    """An image for linux and one architecture, `created` at a time of RFC 3339; `docker` chooses Docker's types."""
     manifest_type, config_type, layer_type = (
         (DOCKER_MANIFEST, DOCKER_CONFIG, DOCKER_LAYER) if docker else (OCI_MANIFEST, OCI_CONFIG, OCI_LAYER)
     )
     layer_blobs = _layer_blobs(layers, seed)
     rootfs = {"type": "layers", "diff_ids": [digest for digest, _ in layer_blobs]}
+    told = {"created": created} if created else {}
     config = _bytes_of(
-        {"architecture": architecture, "os": "linux", "config": {}, "rootfs": rootfs, "author": str(seed)}
+        {"architecture": architecture, "os": "linux", "config": {}, "rootfs": rootfs, "author": str(seed)} | told
     )
     document: dict[str, Any] = {
         "schemaVersion": 2,

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from threading import Thread
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from oci_client.testing.content import BuiltManifest, Layer, an_artifact, an_ima
 from oci_client.testing.effects import answer_with
 from oci_client.testing.endpoints import Endpoints
 from oci_client.testing.faults import EVERYTHING, Effect, Faults, Match, Rule
-from oci_client.testing.messages import RegistryError, Reply, Request
+from oci_client.testing.messages import Action, Handler, RegistryError, Reply, Request
 from oci_client.testing.products import Product
 from oci_client.testing.record import Recorded, RequestLog
 from oci_client.testing.server import Server
@@ -35,13 +36,16 @@ class FakeRegistry:
         behaviour: Behaviour | None = None,
         rules: Iterable[Rule] = (),
         port: int = 0,
+        api: Handler | None = None,
     ) -> None:
+        """`api` answers what is not of the distribution protocol, and asks for its own kind of authorization."""
         self.auth = auth or NoAuth()
         self.store = Store()
         self.log = RequestLog()
         self.latency_s = 0.0
         """How long each request waits before it is looked at."""
         self._faults = Faults(list(rules))
+        self._api = api
         self._endpoints = Endpoints(self.store, behaviour or Behaviour(), self.auth)
         self._server = Server(self._answer, self.log, tls)
         self._port = port
@@ -132,17 +136,20 @@ class FakeRegistry:
     async def _answer(self, request: Request) -> Reply:
         if self.latency_s:
             await asyncio.sleep(self.latency_s)
+        if self._api and request.action is Action.UNKNOWN:
+            return await self._faults.answer(request, partial(_carried_out, self._api))
         try:
             self.auth.check(request)
         except RegistryError as error:
             return error.reply()
-        return await self._faults.answer(request, self._carry_out)
+        return await self._faults.answer(request, partial(_carried_out, self._endpoints))
 
-    async def _carry_out(self, request: Request) -> Reply:
-        try:
-            return await self._endpoints(request)
-        except RegistryError as error:
-            return error.reply()
+
+async def _carried_out(handler: Handler, request: Request) -> Reply:
+    try:
+        return await handler(request)
+    except RegistryError as error:
+        return error.reply()
 
 
 @contextmanager

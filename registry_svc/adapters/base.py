@@ -9,6 +9,8 @@ from typing import Protocol
 
 from registry_svc.domain.registry import Endpoint
 from replication.filters import Dimension, Selection
+from replication.newest import Newest
+from replication.rejection import Rejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,8 @@ class Info:
     max_path_components: int = 0
     lists_repositories: bool = True
     deletes_tags: bool = True
+    sends_events: bool = False
+    lists_digests: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +37,34 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """Artifacts of one repository; a large repository comes in several."""
+    """Artifacts of one repository; a large repository comes in several. `public` is None where nobody tells."""
 
     repository: str
     references: tuple[Reference, ...]
+    public: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is to be listed.
+
+    `within` leaves only these artifacts to be looked at; one without references stands for its whole repository, and
+    None for the whole registry.
+    """
+
+    selection: Selection
+    newest: Newest | None = None
+    within: tuple[Resource, ...] | None = None
+    include_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """An artifact, or with an empty tag perhaps a whole repository, that is left out, and why."""
+
+    repository: str
+    tag: str = ""
+    why: Rejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +92,19 @@ class Listing:
 
     resources: tuple[Resource, ...] = ()
     failures: tuple[RepositoryFailure, ...] = ()
+    rejections: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """How the destinations are. A repository that is neither a failure nor excluded is ready for a push.
+
+    `created_namespaces` were created or would be; into `excluded` nothing is replicated on purpose.
+    """
+
+    failures: tuple[RepositoryFailure, ...] = ()
+    created_namespaces: tuple[str, ...] = ()
+    excluded: tuple[RepositoryFailure, ...] = ()
 
 
 class Action(StrEnum):
@@ -92,11 +133,15 @@ class AccessKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A value for the Authorization header, and until when it is good."""
+    """A value for the Authorization header, and until when it is good.
+
+    `url` is where the registry answers, when that is not the URL under which it is registered.
+    """
 
     kind: AccessKind = AccessKind.NONE
     authorization: str = field(default="", repr=False)
     expire_time: datetime | None = None
+    url: str = ""
 
 
 NO_ACCESS = Access()
@@ -119,7 +164,7 @@ class Adapter(Protocol):
         """
         ...
 
-    def list_artifacts(self, selection: Selection) -> AsyncGenerator[Listing, None]:
+    def list_artifacts(self, query: Query) -> AsyncGenerator[Listing, None]:
         """The artifacts that pass, in batches, while they are being found; closing it ends the search.
 
         Raises:
@@ -127,8 +172,8 @@ class Adapter(Protocol):
         """
         ...
 
-    async def prepare(self, repositories: Sequence[str]) -> Sequence[RepositoryFailure]:
-        """Makes sure that images can be pushed into the repositories; returns those where that is not so."""
+    async def prepare(self, repositories: Sequence[str], *, public: bool, validate_only: bool) -> Preparation:
+        """Makes sure that images can be pushed into the repositories; `validate_only` tells what that would take."""
         ...
 
     async def delete_tag(self, repository: str, tag: str) -> None:

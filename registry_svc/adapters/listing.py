@@ -1,150 +1,111 @@
-"""Lists repositories: several at once, streamed in batches, with no more in memory than a few pages of each."""
+"""Lists a registry: several repositories at once, with no more in memory than a few pages of each."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Final
 
-from oci_client.errors import InvalidReference, NotFound, OciError, UnexpectedAnswer
-from oci_client.reference import Tag
-from registry_svc.adapters.base import Listing, Reference, RepositoryFailure, Resource
-from registry_svc.adapters.border import repository_failure
-from registry_svc.adapters.retries import Retries
-from replication.filters import Selection
+from registry_svc.adapters.base import Listing, Query, Rejected, RepositoryFailure, Resource
+from registry_svc.adapters.batches import BATCH_ITEMS, Put, batches
+from registry_svc.adapters.repository_listing import RepositoryListing, Within
+from registry_svc.adapters.source import Listed, Repository, Source
 
 CONCURRENCY: Final = 8  # repositories listed at once; more and registries begin to answer 429
-BATCH_REFERENCES: Final = 1000  # of one batch at most, which stays far below the 4 MiB of a gRPC message
-BATCH_ITEMS: Final = 1000  # resources and failures of one batch
-BATCH_WAIT_S: Final = 0.05  # how long a batch waits for more: copying begins with the first one
-_WAITING_ITEMS: Final = 64  # found and not yet batched; a slow caller slows the listing down
-
-
-class Lists(Protocol):
-    """The lists of a registry, page by page."""
-
-    def catalog(self) -> AsyncIterator[list[str]]: ...
-
-    def tags(self, repository: str) -> AsyncIterator[list[str]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """The last item; with the error that ended the listing before its time."""
-
-    error: Exception | None = None
-
-
-_Found = Resource | RepositoryFailure
 
 
 class RepositoryLister:
     """One listing of a registry."""
 
-    def __init__(self, lists: Lists, selection: Selection, retries: Retries) -> None:
-        self._lists = lists
-        self._selection = selection
-        self._retries = retries
-        self._named = selection.literal_repositories()
-        self._found: asyncio.Queue[_Found | _End] = asyncio.Queue(_WAITING_ITEMS)
+    def __init__(self, source: Source, query: Query, *, now: datetime) -> None:
+        self._source = source
+        self._query = query
+        self._now = now
+        self._named = query.selection.literal_repositories()
+        self._within = None if query.within is None else _by_repository(query.within)
+        self._dating = asyncio.Semaphore(CONCURRENCY)
 
-    async def batches(self) -> AsyncGenerator[Listing, None]:
-        """What the selection lets through. Raises an OciError when the list of repositories cannot be read."""
-        listing = asyncio.create_task(self._list(), name="list repositories")
-        try:
-            end: _End | None = None
-            while end is None:
-                found, end = await self._batch()
-                if found:
-                    yield _listing(found)
-            if end.error is not None:
-                raise end.error
-        finally:
-            listing.cancel()
-            await asyncio.gather(listing, return_exceptions=True)
+    def batches(self) -> AsyncGenerator[Listing, None]:
+        """What the query lets through. Raises an OciError when the list of repositories cannot be read."""
+        return batches(self._list)
 
-    async def _list(self) -> None:
-        names = self._names()
+    async def _list(self, put: Put) -> None:
+        repositories = self._repositories(put)
         turn = asyncio.Lock()
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENCY):
-                    group.create_task(self._work(names, turn))
+                    group.create_task(self._work(repositories, turn, put))
         except ExceptionGroup as errors:
-            # The list of names is the only thing that can fail here, and it fails once.
-            await self._found.put(_End(errors.exceptions[0]))
-        else:
-            await self._found.put(_End())
+            # The list of repositories is the only thing that can fail here, and it fails once.
+            raise errors.exceptions[0] from errors
         finally:
-            await names.aclose()
+            await repositories.aclose()
 
-    async def _work(self, names: AsyncGenerator[str, None], turn: asyncio.Lock) -> None:
+    async def _work(self, repositories: AsyncGenerator[Repository, None], turn: asyncio.Lock, put: Put) -> None:
         while True:
             async with turn:
-                name = await anext(names, None)
-            if name is None:
+                repository = await anext(repositories, None)
+            if repository is None:
                 return
-            await self._list_repository(name)
+            within = None if self._within is None else self._within[repository.name]
+            listing = RepositoryListing(self._source, self._query, repository, within, self._dating, put)
+            await listing.run(now=self._now, must_exist=self._named is not None and self._within is None)
 
-    async def _names(self) -> AsyncGenerator[str, None]:
-        """The repositories that pass; the catalog is asked only when the selection does not name them all."""
-        if self._named is not None:
-            for name in self._named:
-                yield name
-            return
-        async with aclosing(self._retries.pages(self._lists.catalog)) as pages:
+    async def _repositories(self, put: Put) -> AsyncGenerator[Repository, None]:
+        """Those that the rules on names let through; what else there is to say of any is put out."""
+        async with aclosing(self._listed()) as pages:
             async for page in pages:
-                for name in filter(self._selection.repository_passes, page):
-                    yield name
+                passing: list[Repository] = []
+                others = list(self._sorted_out(page, passing))
+                for start in range(0, len(others), BATCH_ITEMS):
+                    await put(_told(others[start : start + BATCH_ITEMS]))
+                for repository in passing:
+                    yield repository
 
-    async def _list_repository(self, name: str) -> None:
-        try:
-            async with aclosing(self._retries.pages(lambda: self._lists.tags(name))) as pages:
-                async for page in pages:
-                    await self._put(name, page)
-        except NotFound as error:
-            # An empty repository of the catalog, which some registries do not know any more.
-            if self._named is not None:
-                await self._found.put(repository_failure(name, error))
-        except OciError as error:
-            await self._found.put(repository_failure(name, error))
+    async def _listed(self) -> AsyncGenerator[list[Listed], None]:
+        """The registry is searched only when neither an event nor the rules name every repository."""
+        selection = self._query.selection
+        if self._within is None and self._named is None:
+            listed = self._source.repositories(selection)
+        else:
+            names = list(self._named or ()) if self._within is None else list(self._within)
+            # What the rules leave out is not asked for, and still told.
+            yield [Repository(name=name) for name in names if not selection.repository_passes(name)]
+            listed = self._source.named([name for name in names if selection.repository_passes(name)])
+        async with aclosing(listed):
+            async for page in listed:
+                yield page
 
-    async def _put(self, name: str, page: Sequence[str]) -> None:
-        passing = [tag for tag in page if self._selection.tag_passes(tag)]
-        good = [Reference(tag=tag) for tag in passing if _is_tag(tag)]
-        for start in range(0, len(good), BATCH_REFERENCES):
-            references = tuple(good[start : start + BATCH_REFERENCES])
-            await self._found.put(Resource(repository=name, references=references))
-        if len(good) < len(passing):
-            error = UnexpectedAnswer(f"{len(passing) - len(good)} of its tags are not tags at all")
-            await self._found.put(repository_failure(name, error))
-
-    async def _batch(self) -> tuple[list[_Found], _End | None]:
-        """Waits for the first item, then a moment for more."""
-        found: list[_Found] = []
-        references = 0
-        item = await self._found.get()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(BATCH_WAIT_S):
-                while not isinstance(item, _End):
-                    found.append(item)
-                    references += len(item.references) if isinstance(item, Resource) else 0
-                    if references >= BATCH_REFERENCES or len(found) >= BATCH_ITEMS:
-                        break
-                    item = await self._found.get()
-        return found, item if isinstance(item, _End) else None
+    def _sorted_out(self, page: Iterable[Listed], passing: list[Repository]) -> Iterator[Rejected | RepositoryFailure]:
+        told = self._query.include_rejected
+        for each in page:
+            if isinstance(each, RepositoryFailure):
+                # What an event has told of may be gone by now, which is no failure.
+                if self._within is None or each.failure.reason != "REPOSITORY_UNKNOWN":
+                    yield each
+            elif each.passed_over:
+                if told:
+                    yield Rejected(repository=each.name, why=each.why)
+            elif why := self._query.selection.reject_repository(each.name):
+                if told:
+                    yield Rejected(repository=each.name, why=why)
+            else:
+                passing.append(each)
 
 
-def _listing(found: Sequence[_Found]) -> Listing:
+def _told(items: Sequence[Rejected | RepositoryFailure]) -> Listing:
     return Listing(
-        resources=tuple(item for item in found if isinstance(item, Resource)),
-        failures=tuple(item for item in found if isinstance(item, RepositoryFailure)),
+        failures=tuple(item for item in items if isinstance(item, RepositoryFailure)),
+        rejections=tuple(item for item in items if isinstance(item, Rejected)),
     )
 
 
-def _is_tag(text: str) -> bool:
-    try:
-        Tag.parse(text)
-    except InvalidReference:
-        return False
-    return True
+def _by_repository(resources: Iterable[Resource]) -> dict[str, Within]:
+    """What is to be looked at in each repository; one that comes without references is looked at in full."""
+    within: dict[str, Within] = {}
+    for resource in resources:
+        asked = frozenset(each.tag or each.digest for each in resource.references) or None
+        before = within.get(resource.repository, frozenset())
+        within[resource.repository] = None if asked is None or before is None else before | asked
+    return within

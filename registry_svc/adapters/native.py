@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from oci_client.answers import registry_error
-from oci_client.auth import Authorization, AuthorizationKind, Credential, Scope
+from oci_client.auth import Authorization, AuthorizationKind, Scope
 from oci_client.challenge_authorizer import ChallengeAuthorizer
 from oci_client.client import RegistryClient
 from oci_client.errors import Denied, NotFound, RegistryError, Unauthorized, UnexpectedAnswer, Unsupported
-from oci_client.http import HttpClient, TlsOptions
 from oci_client.media_types import essence
 from registry_svc.adapters.base import (
     NO_ACCESS,
@@ -20,19 +19,19 @@ from registry_svc.adapters.base import (
     AdapterType,
     Info,
     Listing,
-    RepositoryFailure,
+    Preparation,
+    Query,
     RepositoryScope,
 )
 from registry_svc.adapters.border import registry_errors
+from registry_svc.adapters.connection import credential_of, open_http
+from registry_svc.adapters.creation import CreationTimes
 from registry_svc.adapters.listing import RepositoryLister
+from registry_svc.adapters.native_source import NativeSource
 from registry_svc.adapters.retries import Retries, Sleep
 from registry_svc.adapters.tag_deletion import TagDeletion
 from registry_svc.domain.errors import CatalogUnsupported, RegistryCredentialRejected
 from registry_svc.domain.registry import Endpoint
-from replication.filters import Selection
-
-CONNECT_TIMEOUT_S: Final = 10.0
-READ_TIMEOUT_S: Final = 30.0  # lists and pings; a registry that needs longer for a page does not answer
 
 _PROBED_TAG: Final = "latest"  # whether it exists does not matter
 _NO_SCOPES: Final[frozenset[Scope]] = frozenset()
@@ -44,15 +43,15 @@ class NativeAdapter:
     def __init__(self, endpoint: Endpoint, *, sleep: Sleep = asyncio.sleep) -> None:
         self._endpoint = endpoint
         self._sleep = sleep
-        tls = TlsOptions(insecure=endpoint.insecure, ca_certificate=endpoint.ca_certificate or None)
-        with registry_errors(endpoint):
-            self._http = HttpClient(tls, connect_timeout_s=CONNECT_TIMEOUT_S, read_timeout_s=READ_TIMEOUT_S)
-        self._authorizer = ChallengeAuthorizer(self._http, endpoint.url, _credential(endpoint))
+        self._http = open_http(endpoint)
+        self._authorizer = ChallengeAuthorizer(self._http, endpoint.url, credential_of(endpoint))
         self._client = RegistryClient(endpoint.url, http=self._http, authorizer=self._authorizer)
+        self._times = CreationTimes(self._client)
         self._challenge_is_known = False
 
     def info(self) -> Info:
-        return Info(description="A registry that speaks the OCI distribution specification.")
+        # Distribution notifies, and what is not configured to do so merely stays silent.
+        return Info(description="A registry that speaks the OCI distribution specification.", sends_events=True)
 
     async def health_check(self) -> None:
         with registry_errors(self._endpoint):
@@ -63,8 +62,9 @@ class NativeAdapter:
                 if self._endpoint.credential is not None:
                     raise
 
-    async def list_artifacts(self, selection: Selection) -> AsyncGenerator[Listing, None]:
-        lister = RepositoryLister(self._client, selection, Retries(self._sleep))
+    async def list_artifacts(self, query: Query) -> AsyncGenerator[Listing, None]:
+        source = NativeSource(self._client, self._times, Retries(self._sleep))
+        lister = RepositoryLister(source, query, now=datetime.now(UTC))
         with registry_errors(self._endpoint):
             try:
                 async with aclosing(lister.batches()) as batches:
@@ -77,9 +77,9 @@ class NativeAdapter:
                 await self.health_check()
                 raise CatalogUnsupported(registry=self._endpoint.registry) from error
 
-    async def prepare(self, repositories: Sequence[str]) -> Sequence[RepositoryFailure]:  # noqa: ARG002 - an Adapter
-        """Returns nothing: by the specification a repository begins with the first push into it."""
-        return ()
+    async def prepare(self, repositories: Sequence[str], *, public: bool, validate_only: bool) -> Preparation:  # noqa: ARG002 - an Adapter
+        """All are ready: by the specification a repository begins with the first push into it."""
+        return Preparation()
 
     async def delete_tag(self, repository: str, tag: str) -> None:
         with registry_errors(self._endpoint):
@@ -119,12 +119,6 @@ class NativeAdapter:
         # Web servers and login pages answer anything with a page.
         if answer.status != 200 or essence(answer.headers.get("content-type")) == "text/html":
             raise UnexpectedAnswer(f"GET {url}: {answer.status} with something that is not a registry's answer")
-
-
-def _credential(endpoint: Endpoint) -> Credential | None:
-    if endpoint.credential is None:
-        return None
-    return Credential(username=endpoint.credential.username, password=endpoint.credential.password.reveal())
 
 
 def _access(authorization: Authorization | None) -> Access:

@@ -19,7 +19,8 @@ from oci_client.errors import (
 
 ATTEMPTS: Final = 4
 FIRST_DELAY_S: Final = 0.5
-MAX_DELAY_S: Final = 30.0  # a registry that asks for more is better told to the caller than waited for
+# A registry that asks for more is better told to the caller than waited for. Docker Hub's API counts by the minute.
+MAX_DELAY_S: Final = 60.0
 MAX_RETRIES: Final = 100  # of one listing: a registry that is down must not be waited for once a repository
 MAX_NAMES: Final = 1_000_000  # of one list; they are remembered, and a list beyond that is broken or hostile
 
@@ -47,17 +48,22 @@ class Retries:
                 await self._wait_or_raise(error, attempt)
             attempt += 1
 
-    async def pages(self, open_list: Callable[[], AsyncIterator[list[str]]]) -> AsyncGenerator[list[str], None]:
+    async def pages(
+        self, open_list: Callable[[], AsyncIterator[list[_T]]], *, key: Callable[[_T], str] = str
+    ) -> AsyncGenerator[list[_T], None]:
         """The pages of a list. After a failure it is read anew, and what was given out already is left out.
 
+        That also holds for what a page repeats, since somebody has pushed between two pages. `key` tells what is the
+        same.
+
         Raises:
-            EndlessPaging: it has more than MAX_NAMES names.
+            EndlessPaging: it has more than MAX_NAMES items.
         """
         seen: set[str] = set()
         attempt = 1
         while True:
             try:
-                async with aclosing(_unseen(open_list(), seen)) as pages:
+                async with aclosing(_unseen(open_list(), seen, key)) as pages:
                     async for page in pages:
                         yield page
             except OciError as error:
@@ -74,13 +80,15 @@ class Retries:
         await self._sleep(delay_s)
 
 
-async def _unseen(pages: AsyncIterator[list[str]], seen: set[str]) -> AsyncGenerator[list[str], None]:
+async def _unseen(
+    pages: AsyncIterator[list[_T]], seen: set[str], key: Callable[[_T], str]
+) -> AsyncGenerator[list[_T], None]:
     async for page in pages:
-        fresh = [name for name in dict.fromkeys(page) if name not in seen]
+        fresh = {name: item for item in page if (name := key(item)) not in seen}
         seen.update(fresh)
         if len(seen) > MAX_NAMES:
             raise EndlessPaging(f"the list has more than {MAX_NAMES} names")
-        yield fresh
+        yield list(fresh.values())
 
 
 def _delay_s(error: OciError, attempt: int) -> float | None:

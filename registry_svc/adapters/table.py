@@ -5,12 +5,14 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from registry_svc.adapters.base import AdapterType
+from registry_svc.adapters.docker_hub import DOCKER_HUB
+from registry_svc.adapters.harbor import HARBOR
 from registry_svc.adapters.native import DOCKER_REGISTRY
 from registry_svc.domain.errors import AdapterUnknown
 
 ENTRY_POINT_GROUP: Final = "transship.adapters"
 
-BUILT_IN: Final[tuple[AdapterType, ...]] = (DOCKER_REGISTRY,)
+BUILT_IN: Final[tuple[AdapterType, ...]] = (DOCKER_HUB, DOCKER_REGISTRY, HARBOR)
 
 
 class AdapterTable:

@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from registry_svc.adapters.base import Access, Listing, RepositoryFailure, RepositoryScope
+from registry_svc.adapters.base import Access, Info, Listing, Preparation, Query, RepositoryScope
 from registry_svc.domain.registry import Registry
 from registry_svc.service.sessions import Sessions
 from registry_svc.store import RegistryStore
 from replication.filters import Selection
+from service_kit.errors import FieldViolation, InvalidRequest
 
 
 class Catalog:
@@ -17,16 +18,19 @@ class Catalog:
         self._store = store
         self._sessions = sessions
 
-    async def list_artifacts(self, key: str, selection: Selection) -> AsyncGenerator[Listing, None]:
-        registry = await self._store.get(key)
-        async with self._sessions.lease(registry) as adapter, aclosing(adapter.list_artifacts(selection)) as batches:
-            async for batch in batches:
-                yield batch
-
-    async def prepare(self, key: str, repositories: Sequence[str]) -> Sequence[RepositoryFailure]:
+    async def list_artifacts(self, key: str, query: Query) -> AsyncGenerator[Listing, None]:
+        """What the query lets through. Raises InvalidRequest when a filter is on what the registry does not tell."""
         registry = await self._store.get(key)
         async with self._sessions.lease(registry) as adapter:
-            return await adapter.prepare(repositories)
+            _check_dimensions(query.selection, adapter.info())
+            async with aclosing(adapter.list_artifacts(query)) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def prepare(self, key: str, repositories: Sequence[str], *, public: bool, validate_only: bool) -> Preparation:
+        registry = await self._store.get(key)
+        async with self._sessions.lease(registry) as adapter:
+            return await adapter.prepare(repositories, public=public, validate_only=validate_only)
 
     async def delete_tag(self, key: str, repository: str, tag: str) -> None:
         registry = await self._store.get(key)
@@ -46,3 +50,13 @@ class AccessDesk:
         registry = await self._store.get(key)
         async with self._sessions.lease(registry) as adapter:
             return registry, await adapter.issue_access(scopes, rejected=rejected)
+
+
+def _check_dimensions(selection: Selection, info: Info) -> None:
+    violations = [
+        FieldViolation(f"filters[{index}].dimension", f"the registry's artifacts have no {rule.dimension} to filter by")
+        for index, rule in enumerate(selection.rules)
+        if rule.dimension not in info.filter_dimensions
+    ]
+    if violations:
+        raise InvalidRequest(violations=violations)

@@ -98,7 +98,7 @@ async def test_an_unknown_adapter_tells_which_there_are(services: Services) -> N
     error = await refusal(services.create("https://x", type="nonesuch"))
 
     assert (error.kind, error.reason) == (Kind.INVALID_ARGUMENT, "ADAPTER_UNKNOWN")
-    assert error.metadata == {"type": "nonesuch", "known": "docker-registry"}
+    assert error.metadata == {"type": "nonesuch", "known": "docker-hub, docker-registry, harbor"}
 
 
 async def test_a_duplicate_name_is_refused(services: Services, hub: FakeRegistry) -> None:
@@ -293,7 +293,8 @@ async def test_an_adapter_tells_what_it_is_and_what_it_can(services: Services) -
     adapters = (await services.registries.ListAdapters(pb.ListAdaptersRequest())).adapters
     info = await services.registries.GetRegistryInfo(pb.GetRegistryInfoRequest(name="registries/hub"))
 
-    assert [adapter.type for adapter in adapters] == ["docker-registry"]
+    assert [adapter.type for adapter in adapters] == ["docker-hub", "docker-registry", "harbor"]
+    assert all(each.username_hint and each.password_hint and each.url_pattern for each in adapters)
     assert (info.type, info.lists_repositories, info.min_path_components) == ("docker-registry", True, 1)
     assert len(info.filter_dimensions) == 2
 

@@ -12,7 +12,8 @@ from registry_svc.adapters.base import (
     AdapterType,
     Info,
     Listing,
-    RepositoryFailure,
+    Preparation,
+    Query,
     RepositoryScope,
 )
 from registry_svc.adapters.table import AdapterTable
@@ -22,7 +23,6 @@ from registry_svc.domain.registry import Check, Credential, Endpoint, Registry
 from registry_svc.service.registries import Registries
 from registry_svc.service.sessions import Connector
 from registry_svc.vault import KeyRing, Vault
-from replication.filters import Selection
 from service_kit.clock import FakeClock
 from service_kit.errors import EtagMismatch, ServiceError
 from service_kit.secret import Secret
@@ -108,11 +108,11 @@ class FakeAdapter:
         if self._product.problem:
             raise self._product.problem
 
-    async def list_artifacts(self, selection: Selection) -> AsyncGenerator[Listing, None]:
+    async def list_artifacts(self, query: Query) -> AsyncGenerator[Listing, None]:
         yield Listing()
 
-    async def prepare(self, repositories: Sequence[str]) -> Sequence[RepositoryFailure]:
-        return ()
+    async def prepare(self, repositories: Sequence[str], *, public: bool, validate_only: bool) -> Preparation:
+        return Preparation()
 
     async def delete_tag(self, repository: str, tag: str) -> None: ...
 

@@ -1,11 +1,14 @@
 """Listings and second chances, over lists in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from oci_client.digest import Digest
 from oci_client.errors import (
     EndlessPaging,
     NameUnknown,
@@ -16,13 +19,18 @@ from oci_client.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from registry_svc.adapters.base import Listing
-from registry_svc.adapters.listing import BATCH_REFERENCES, CONCURRENCY, RepositoryLister
+from oci_client.manifest import Descriptor, Manifest
+from registry_svc.adapters.base import Listing, Query
+from registry_svc.adapters.batches import BATCH_REFERENCES
+from registry_svc.adapters.creation import CreationTimes
+from registry_svc.adapters.listing import CONCURRENCY, RepositoryLister
+from registry_svc.adapters.native_source import NativeSource
 from registry_svc.adapters.retries import ATTEMPTS, MAX_RETRIES, Retries
 from replication.filters import Dimension, FilterRule, Selection
 from replication.matchers import Glob
 
 PAGE = 100
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def _refused(kind: type[ServerFault] | type[TooManyRequests] | type[NameUnknown], **more: float) -> OciError:
@@ -36,6 +44,7 @@ class FakeLists:
     repositories: Mapping[str, Sequence[str]]
     failures: dict[str, list[OciError]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    heads: list[tuple[str, str]] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
     pages_read: int = 0
@@ -52,6 +61,18 @@ class FakeLists:
                 yield page
         finally:
             self.running -= 1
+
+    async def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
+        self.heads.append((repository, reference))
+        if reference not in self.repositories.get(repository, ()):
+            return None
+        return Descriptor(media_type="x/y", digest=Digest.of(f"{repository}:{reference}".encode()), size=1)
+
+    async def get_manifest(self, repository: str, reference: str) -> Manifest:
+        raise AssertionError("no time is asked for")
+
+    def get_blob(self, repository: str, digest: Digest, *, size: int | None = None) -> AsyncGenerator[bytes, None]:
+        raise AssertionError("no time is asked for")
 
     async def _pages(self, name: str, items: Sequence[str]) -> AsyncIterator[list[str]]:
         self.calls.append(name)
@@ -84,8 +105,14 @@ def _tags(*globs: str) -> Selection:
 EVERYTHING = Selection.compile([])
 
 
-async def _list(lists: FakeLists, selection: Selection = EVERYTHING, sleep: Sleeps | None = None) -> list[Listing]:
-    lister = RepositoryLister(lists, selection, Retries(sleep or Sleeps()))
+def _lister(lists: FakeLists, query: Query, sleep: Sleeps | None = None) -> RepositoryLister:
+    return RepositoryLister(NativeSource(lists, CreationTimes(lists), Retries(sleep or Sleeps())), query, now=NOW)
+
+
+async def _list(
+    lists: FakeLists, selection: Selection = EVERYTHING, sleep: Sleeps | None = None, **more: Any
+) -> list[Listing]:
+    lister = _lister(lists, Query(selection=selection, **more), sleep)
     return [batch async for batch in lister.batches()]
 
 
@@ -130,7 +157,7 @@ async def test_many_repositories_and_tags_come_in_bounded_batches() -> None:
 
 async def test_a_slow_caller_slows_the_listing_down() -> None:
     lists = FakeLists({f"r{number}": ["1"] for number in range(10_000)})
-    batches = RepositoryLister(lists, EVERYTHING, Retries(Sleeps())).batches()
+    batches = _lister(lists, Query(selection=EVERYTHING)).batches()
 
     await anext(batches)
     await asyncio.sleep(0.1)

@@ -1,0 +1,503 @@
+"""What every adapter does alike, on a fake of its product or on the product itself."""
+
+from base64 import b64encode
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oci_client.client import RegistryClient
+from oci_client.digest import Digest
+from oci_client.http import HttpClient
+from oci_client.manifest import parse_manifest
+from oci_client.testing import an_image
+from oci_client.testing.effects import answer_with, hang_up
+from oci_client.testing.faults import Match
+from registry_svc.adapters.base import (
+    Access,
+    AccessKind,
+    Action,
+    Adapter,
+    Query,
+    Reference,
+    RepositoryScope,
+    Resource,
+)
+from registry_svc.adapters.batches import BATCH_REFERENCES
+from registry_svc.domain.errors import RegistryCredentialRejected, TagDeletionUnsupported, TagNotFound
+from replication.filters import Action as FilterAction
+from replication.filters import Dimension, FilterRule, Selection
+from replication.matchers import Glob
+from replication.newest import Newest, Order
+from replication.rejection import Cause
+from service_kit.errors import ServiceError
+from tests.contract.adapter_stages import FAKES, PRODUCTS, Stage, fails, open_stage
+
+on_fakes = pytest.mark.parametrize("product", FAKES)
+
+
+@pytest.fixture(params=PRODUCTS)
+def product(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def stage(product: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with open_stage(product, tmp_path) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def adapter(stage: Stage) -> AsyncIterator[Adapter]:
+    adapter = stage.adapter()
+    yield adapter
+    await adapter.aclose()
+
+
+@dataclass
+class Found:
+    """What a listing brought."""
+
+    digests: dict[tuple[str, str], str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    rejections: dict[tuple[str, str], Cause] = field(default_factory=dict)
+    largest_batch: int = 0
+
+    @property
+    def names(self) -> set[tuple[str, str]]:
+        return set(self.digests)
+
+
+def rule(dimension: Dimension, glob: str, *, excludes: bool = False) -> FilterRule:
+    action = FilterAction.EXCLUDE if excludes else FilterAction.INCLUDE
+    return FilterRule(dimension=dimension, action=action, matcher=Glob(glob))
+
+
+async def listed(adapter: Adapter, *rules: FilterRule, **query: Any) -> Found:
+    """Everything in `team`, or what the rules and the rest of the query let through."""
+    selection = Selection.compile(rules or [rule(Dimension.NAME, "team/**")])
+    found = Found()
+    async with aclosing(adapter.list_artifacts(Query(selection=selection, **query))) as batches:
+        async for batch in batches:
+            size = 0
+            for resource in batch.resources:
+                for each in resource.references:
+                    assert (resource.repository, each.tag) not in found.digests, "told twice"
+                    found.digests[resource.repository, each.tag] = each.digest
+                    size += 1
+            found.largest_batch = max(found.largest_batch, size)
+            found.failures |= {each.repository: each.failure.reason for each in batch.failures}
+            found.rejections |= {(each.repository, each.tag): each.why.cause for each in batch.rejections}
+    return found
+
+
+def within(repository: str, *references: Reference) -> tuple[Resource, ...]:
+    return (Resource(repository=repository, references=references),)
+
+
+# Health
+
+
+async def test_a_product_that_takes_the_credential_is_healthy(adapter: Adapter) -> None:
+    await adapter.health_check()
+
+
+async def test_a_wrong_password_is_told_and_not_repeated(stage: Stage) -> None:
+    adapter = stage.adapter_with("wrong-pa55word")
+
+    with pytest.raises(RegistryCredentialRejected) as caught:
+        await adapter.health_check()
+    await adapter.aclose()
+
+    assert "wrong-pa55word" not in str(caught.value) + repr(caught.value.metadata)
+
+
+@on_fakes
+@pytest.mark.parametrize("status", [429, 500, 403])
+async def test_no_error_holds_a_secret(stage: Stage, adapter: Adapter, status: int) -> None:
+    assert stage.faults is not None
+    await stage.push("team/app", "1")
+    stage.faults.misbehave(answer_with(status))
+    basic = b64encode(f"{stage.credential.username}:{stage.credential.password.reveal()}".encode()).decode()
+
+    texts = [repr(adapter), repr(adapter.info())]
+    for work in (
+        adapter.health_check,
+        lambda: listed(adapter),
+        lambda: adapter.delete_tag("team/app", "1"),
+        lambda: adapter.prepare(["other/app"], public=False, validate_only=False),
+    ):
+        try:
+            texts.append(repr(await work()))
+        except ServiceError as error:
+            texts += [error.message, repr(error.metadata), repr(error)]
+
+    assert len(texts) >= 6
+    for text in texts:
+        assert stage.credential.password.reveal() not in text
+        assert basic not in text
+
+
+# Listing
+
+
+async def test_everything_is_listed_with_the_digests_that_the_listing_has(stage: Stage, adapter: Adapter) -> None:
+    one, two = await stage.push("team/app", "1", "same"), await stage.push("team/tool", "2", seed=1)
+
+    found = await listed(adapter)
+
+    brings = adapter.info().lists_digests
+    assert found.digests == {
+        ("team/app", "1"): one if brings else "",
+        ("team/app", "same"): one if brings else "",
+        ("team/tool", "2"): two if brings else "",
+    }
+    assert found.failures == {}
+
+
+async def test_names_and_tags_are_filtered(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "1", "2")
+    await stage.push("team/tool", "1")
+
+    assert (await listed(adapter, rule(Dimension.NAME, "team/a*"))).names == {("team/app", "1"), ("team/app", "2")}
+    excluded = rule(Dimension.TAG, "1", excludes=True)
+    assert (await listed(adapter, rule(Dimension.NAME, "team/*"), excluded)).names == {("team/app", "2")}
+
+
+async def test_an_adapter_claims_only_what_its_listing_tells(stage: Stage, adapter: Adapter) -> None:
+    """A type or a label that nothing has lets nothing through; a type that all have, everything."""
+    await stage.push("team/app", "1")
+    names = rule(Dimension.NAME, "team/**")
+
+    for dimension in {Dimension.LABEL, Dimension.RESOURCE_TYPE}.intersection(adapter.info().filter_dimensions):
+        assert (await listed(adapter, names, rule(dimension, "nonesuch"))).names == set()
+        assert (await listed(adapter, names, rule(dimension, "nonesuch", excludes=True))).names == {("team/app", "1")}
+    if Dimension.RESOURCE_TYPE in adapter.info().filter_dimensions:
+        assert (await listed(adapter, names, rule(Dimension.RESOURCE_TYPE, "image"))).names == {("team/app", "1")}
+
+
+async def test_what_is_left_out_is_told_when_it_is_asked_for(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "1", "2")
+    await stage.push("team/tool", "1")
+    rules = (rule(Dimension.NAME, "team/a*"), rule(Dimension.TAG, "1"))
+
+    assert (await listed(adapter, *rules)).rejections == {}
+    found = await listed(adapter, *rules, include_rejected=True)
+
+    assert found.names == {("team/app", "1")}
+    assert found.rejections == {("team/app", "2"): Cause.NOT_INCLUDED, ("team/tool", ""): Cause.NOT_INCLUDED}
+
+
+@on_fakes
+async def test_named_repositories_are_not_searched_for(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "1")
+    await stage.push("team/tool", "1")
+
+    found = await listed(adapter, rule(Dimension.NAME, "team/{app,tool}"))
+
+    assert found.names == {("team/app", "1"), ("team/tool", "1")}
+    assert stage.asked(stage.search) == 0
+
+
+async def test_a_named_repository_that_is_not_there_is_its_own_failure(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "1")
+
+    found = await listed(adapter, rule(Dimension.NAME, "team/{app,none}"))
+
+    assert (found.names, found.failures) == ({("team/app", "1")}, {"team/none": "REPOSITORY_UNKNOWN"})
+
+
+async def test_many_pages_bring_everything_once(stage: Stage, adapter: Adapter) -> None:
+    tags = [f"t{number}" for number in range(250)]
+    await stage.push("team/app", *tags)
+
+    found = await listed(adapter)
+
+    assert found.names == {("team/app", tag) for tag in tags}
+
+
+@on_fakes
+async def test_many_repositories_come_in_bounded_batches(stage: Stage, adapter: Adapter) -> None:
+    for number in range(230):
+        await stage.push(f"team/r{number}", "1", "2", "3", "4", "5", seed=number % 3)
+
+    found = await listed(adapter)
+
+    assert len(found.names) == 5 * 230
+    assert found.largest_batch < 2 * BATCH_REFERENCES
+
+
+async def test_an_empty_repository_is_nothing_and_no_failure(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "1")
+    await stage.empty("team/none")
+
+    found = await listed(adapter)
+
+    assert (found.names, found.failures) == ({("team/app", "1")}, {})
+
+
+async def test_an_untagged_artifact_has_an_empty_tag_and_a_digest_or_is_not_listed(
+    stage: Stage, adapter: Adapter
+) -> None:
+    """Parity 20: where a listing has it, `*` takes it along and `?*` does not."""
+    await stage.push("team/app", "1")
+    digest = await stage.push("team/app", seed=1)
+
+    found = await listed(adapter, rule(Dimension.NAME, "team/app"), rule(Dimension.TAG, "*"))
+    tagged = await listed(adapter, rule(Dimension.NAME, "team/app"), rule(Dimension.TAG, "?*"))
+
+    assert found.digests.get(("team/app", ""), digest) == digest
+    assert tagged.names == {("team/app", "1")}
+
+
+@on_fakes
+async def test_one_repository_that_fails_does_not_keep_the_others_back(stage: Stage, adapter: Adapter) -> None:
+    """Harbor fails the whole execution (#12009)."""
+    assert stage.faults is not None
+    for name in ("app", "bad", "forbidden"):
+        await stage.push(f"team/{name}", "1")
+    stage.faults.misbehave(answer_with(500), match=fails(stage, "team/bad"))
+    stage.faults.misbehave(answer_with(403), match=fails(stage, "team/forbidden"))
+
+    found = await listed(adapter)
+
+    assert found.names == {("team/app", "1")}
+    assert found.failures == {"team/bad": "REGISTRY_FAULT", "team/forbidden": "ACCESS_DENIED"}
+
+
+@on_fakes
+async def test_what_may_pass_is_tried_again(stage: Stage, adapter: Adapter) -> None:
+    assert stage.faults is not None
+    await stage.push("team/app", "1")
+    stage.faults.fail_next(503, match=fails(stage, "team/app"))
+    stage.faults.misbehave(answer_with(429, retry_after=7), match=fails(stage, "team/app"), times=1, skip=1)
+    stage.faults.misbehave(hang_up(), match=Match(path=stage.search), times=1)
+
+    found = await listed(adapter)
+
+    assert (found.names, found.failures) == ({("team/app", "1")}, {})
+    assert 7 in stage.sleeps.asked
+    assert len(stage.sleeps.asked) == 3
+
+
+@on_fakes
+async def test_a_limit_that_lasts_is_told_and_not_waited_for(stage: Stage, adapter: Adapter) -> None:
+    assert stage.faults is not None
+    await stage.push("team/app", "1")
+    stage.faults.misbehave(answer_with(429, retry_after=3600), match=fails(stage, "team/app"))
+
+    assert (await listed(adapter)).failures == {"team/app": "RATE_LIMITED"}
+    assert stage.sleeps.asked == []
+
+
+@on_fakes
+@pytest.mark.parametrize("body", [b"<html>", b"[[]]", b'{"tags": 1, "results": 1}'])
+async def test_what_is_no_list_is_a_failure_of_the_repository(stage: Stage, adapter: Adapter, body: bytes) -> None:
+    assert stage.faults is not None
+    await stage.push("team/app", "1")
+    stage.faults.misbehave(answer_with(200, body=body), match=fails(stage, "team/app"))
+
+    assert (await listed(adapter)).failures == {"team/app": "UNEXPECTED_ANSWER"}
+
+
+# The newest
+
+
+async def test_the_newest_are_kept_by_version(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "v1.2.0", "1.10.0", "latest", "1.9.9")
+
+    found = await listed(adapter, newest=Newest(order=Order.SEMVER, count=2), include_rejected=True)
+
+    assert found.names == {("team/app", "1.10.0"), ("team/app", "1.9.9")}
+    assert found.rejections == dict.fromkeys([("team/app", "latest"), ("team/app", "v1.2.0")], Cause.NOT_NEWEST)
+
+
+async def test_the_newest_are_kept_by_their_time(stage: Stage, adapter: Adapter) -> None:
+    for number, days in enumerate([3, 1, 4, 2]):
+        await stage.push("team/app", f"day{days}", seed=number, days=days)
+
+    found = await listed(adapter, newest=Newest(order=Order.CREATE_TIME, count=2))
+
+    assert (found.names, found.failures) == ({("team/app", "day4"), ("team/app", "day3")}, {})
+
+
+async def test_old_ones_are_left_out_but_for_the_least_that_is_kept(stage: Stage, adapter: Adapter) -> None:
+    age = timedelta(days=1)
+
+    for days in range(3):
+        await stage.push("team/app", f"day{days}", seed=days, days=days)
+    found = await listed(adapter, newest=Newest(order=Order.CREATE_TIME, max_age=age, min_count=1))
+
+    assert found.names == {("team/app", "day2")}
+
+
+# Within
+
+
+async def test_only_what_an_event_tells_of_is_looked_at(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "1", "2")
+    await stage.push("team/tool", "1")
+    gone = Reference(tag="gone")
+
+    found = await listed(adapter, within=within("team/app", Reference(tag="2"), gone))
+
+    assert (found.names, found.failures) == ({("team/app", "2")}, {})
+
+
+@pytest.mark.parametrize("references", [(), tuple(Reference(tag=f"t{number}") for number in range(30))])
+async def test_whole_repositories_and_many_tags_are_looked_at(
+    stage: Stage, adapter: Adapter, references: Sequence[Reference]
+) -> None:
+    tags = [f"t{number}" for number in range(30)]
+    await stage.push("team/app", *tags)
+    await stage.push("team/tool", "1")
+
+    found = await listed(adapter, within=within("team/app", *references))
+
+    assert found.names == {("team/app", tag) for tag in tags}
+
+
+async def test_filters_hold_for_events_too(stage: Stage, adapter: Adapter) -> None:
+    """Harbor lets the unfiltered resource through (section 1.3 of its behaviour)."""
+    await stage.push("team/app", "1", "2")
+    both = (*within("team/app", Reference(tag="1"), Reference(tag="2")), *within("other/app", Reference(tag="1")))
+
+    found = await listed(
+        adapter, rule(Dimension.NAME, "team/*"), rule(Dimension.TAG, "2"), within=both, include_rejected=True
+    )
+
+    assert found.names == {("team/app", "2")}
+    assert found.rejections == {("team/app", "1"): Cause.NOT_INCLUDED, ("other/app", ""): Cause.NOT_INCLUDED}
+
+
+async def test_a_repository_that_has_gone_since_is_no_failure(stage: Stage, adapter: Adapter) -> None:
+    gone = (*within("team/gone"), *within("gone/app", Reference(tag="1")))
+
+    found = await listed(adapter, rule(Dimension.NAME, "**"), within=gone)
+
+    assert (found.names, found.failures) == (set(), {})
+
+
+async def test_an_event_counts_among_the_newest_of_its_repository(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "1.0.0", "2.0.0", "3.0.0")
+    newest = Newest(order=Order.SEMVER, count=1)
+
+    old = await listed(adapter, within=within("team/app", Reference(tag="2.0.0")), newest=newest)
+    new = await listed(adapter, within=within("team/app", Reference(tag="3.0.0")), newest=newest)
+
+    assert (old.names, new.names) == (set(), {("team/app", "3.0.0")})
+
+
+# Preparing
+
+
+async def test_a_prepared_repository_is_ready_and_stays_so(stage: Stage, adapter: Adapter) -> None:
+    before = stage.namespaces()
+
+    for _ in range(2):
+        prepared = await adapter.prepare(["team/new", "team/other"], public=False, validate_only=False)
+        assert (prepared.failures, prepared.created_namespaces, prepared.excluded) == ((), (), ())
+
+    assert stage.namespaces() == before
+    await _pushed(stage, adapter, "team/new")
+
+
+async def test_nothing_is_made_when_it_is_only_asked_what_would_be(stage: Stage, adapter: Adapter) -> None:
+    before = stage.namespaces()
+
+    told = await adapter.prepare(["made/app"], public=False, validate_only=True)
+    assert stage.namespaces() == before
+    done = await adapter.prepare(["made/app"], public=False, validate_only=False)
+
+    assert told == done
+
+
+# Deleting a tag
+
+
+async def test_a_deleted_tag_leaves_its_siblings(stage: Stage, adapter: Adapter) -> None:
+    """Parity 19: where only digests can be deleted, nothing is."""
+    await stage.push("team/app", "1", "same")
+    await stage.push("team/app", "2", seed=1)
+    names = {("team/app", tag) for tag in ("1", "same", "2")}
+
+    try:
+        await adapter.delete_tag("team/app", "1")
+    except TagDeletionUnsupported:
+        left = names
+    else:
+        left = names - {("team/app", "1")}
+
+    assert (await listed(adapter)).names == left
+
+
+async def test_a_tag_that_is_not_there_is_not_found(stage: Stage, adapter: Adapter) -> None:
+    await stage.push("team/app", "1")
+
+    with pytest.raises(TagNotFound):
+        await adapter.delete_tag("team/app", "2")
+
+
+# Access
+
+
+async def test_access_opens_what_it_is_for(stage: Stage, adapter: Adapter) -> None:
+    digest = await stage.push("team/app", "1")
+
+    access = await adapter.issue_access(_scopes("team/app", Action.PULL))
+
+    async with HttpClient() as http:
+        client = RegistryClient(_url(stage, access), http=http, authorizer=_Given(access))
+        found = await client.head_manifest("team/app", "1")
+    assert found is not None
+    assert str(found.digest) == digest
+
+
+async def test_access_tells_the_way_even_without_scopes(stage: Stage, adapter: Adapter) -> None:
+    assert _url(stage, await adapter.issue_access([])) == stage.registry_url
+
+
+async def test_refused_access_is_not_handed_out_again(stage: Stage, adapter: Adapter) -> None:
+    first = await adapter.issue_access(_scopes("team/app", Action.PULL))
+
+    if first.kind is AccessKind.BASIC:
+        with pytest.raises(RegistryCredentialRejected):
+            await adapter.issue_access(_scopes("team/app", Action.PULL), rejected=first.authorization)
+    else:
+        second = await adapter.issue_access(_scopes("team/app", Action.PULL), rejected=first.authorization)
+        assert second.authorization not in ("", first.authorization)
+        assert (await adapter.issue_access(_scopes("team/app", Action.PULL))).authorization == second.authorization
+
+
+@dataclass
+class _Given:
+    """Authorizes with what was handed out, as a worker does."""
+
+    access: Access
+
+    async def authorize(self, scopes: object, *, rejected: str | None = None) -> str:
+        return self.access.authorization
+
+
+async def _pushed(stage: Stage, adapter: Adapter, repository: str) -> None:
+    access = await adapter.issue_access(_scopes(repository, Action.PULL, Action.PUSH))
+    built = an_image((16,), seed=9)
+    async with HttpClient() as http:
+        client = RegistryClient(_url(stage, access), http=http, authorizer=_Given(access))
+        for digest, blob in built.blobs.items():
+            session = await client.start_upload(repository)
+            await client.put_blob(session, Digest.parse(digest), b"".join(blob.pieces()))
+        await client.put_manifest(repository, "pushed", parse_manifest(built.manifest, built.media_type))
+        assert await client.head_manifest(repository, "pushed")
+
+
+def _url(stage: Stage, access: Access) -> str:
+    return access.url or stage.endpoint.url
+
+
+def _scopes(repository: str, *actions: Action) -> list[RepositoryScope]:
+    return [RepositoryScope(repository=repository, actions=frozenset(actions))]
