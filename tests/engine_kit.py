@@ -20,6 +20,7 @@ from jobservice.transfer import ArtifactReference, Failure, Progress, ReferenceR
 from oci_client.auth import Authorizer, Credential
 from oci_client.challenge_authorizer import ChallengeAuthorizer
 from oci_client.http import HttpClient, TlsOptions
+from oci_client.network import OURS, Network
 from oci_client.testing import FakeRegistry
 from oci_client.testing.messages import Action
 
@@ -135,11 +136,13 @@ class Worker:
         source_tls: TlsOptions | None = None,
         destination_tls: TlsOptions | None = None,
         stall_timeout_s: float = 5.0,
+        network: Network = OURS,
     ) -> None:
         self.memory = memory or Memory()
         self.mover = Mover(limits=limits)
         self.holds: list[float] = []
         self._clients: list[HttpClient] = []
+        self._network = network
         self.source = self._endpoint("source", source.url, credential, source_tls, stall_timeout_s)
         self.destination = self.source
         if destination is not source:
@@ -160,6 +163,7 @@ class Worker:
             authorizer=authorizer,
             on_hold=self.holds.append,
             stall_timeout_s=stall_timeout_s,
+            network=self._network,
         )
 
     async def __aenter__(self) -> Self:

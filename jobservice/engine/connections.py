@@ -15,16 +15,15 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from jobservice.engine.cancellation import Cancellation
+from jobservice.engine.dialer import Dialer
 from jobservice.engine.exchange import Exchange, Origin, mapped_errors, redirected
-from jobservice.engine.proxies import Proxies
 from jobservice.engine.thread_gate import TransferGate
 from oci_client.answers import registry_error, without_query
 from oci_client.errors import RegistryError, UnexpectedAnswer
+from oci_client.network import OURS, Network
 
-CONNECT_TIMEOUT_S: Final = 10.0  # TCP and TLS together; a registry that is up answers within a few round trips
 STALL_TIMEOUT_S: Final = 60.0  # without a single byte in either direction, a connection counts as dead
 DRAIN_TIMEOUT_S: Final = 1.0  # for the rest of an answer; a new connection would take no longer
 KEEPALIVE_S: Final = 15.0  # load balancers in front of registries close idle connections after 20 s and more
@@ -40,13 +39,15 @@ _DEFAULT_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "transsh
 
 
 class Connections:
-    """Idle connections to one registry and to the hosts that it redirects to. Safe to share among threads."""
+    """Idle connections to one registry, `home`, and to the hosts that it sends us to. Safe to share among threads."""
 
-    def __init__(self, tls: ssl.SSLContext, *, stall_timeout_s: float = STALL_TIMEOUT_S) -> None:
-        self._tls = tls
+    def __init__(
+        self, tls: ssl.SSLContext, home: Origin, *, network: Network = OURS, stall_timeout_s: float = STALL_TIMEOUT_S
+    ) -> None:
+        self._dialer = Dialer(tls, home, network)
         self._stall_timeout_s = stall_timeout_s
-        self._proxies = Proxies()
-        self._idle: dict[Origin, list[tuple[float, http.client.HTTPConnection]]] = {}
+        # By where they lead, and whether that was looked at.
+        self._idle: dict[tuple[Origin, bool], list[tuple[float, http.client.HTTPConnection]]] = {}
         self._lock = threading.Lock()
 
     def send_head(
@@ -61,19 +62,21 @@ class Connections:
     ) -> Exchange:
         """Connect and send a request's head, unless the registry is held; the caller sends the body, if there is one.
 
-        Raises Unreachable, TlsFailure and RegistryTimeout.
+        Raises Unreachable, TlsFailure and RegistryTimeout, and RedirectRefused when a public registry has named a host
+        that only we can reach.
         """
         cancellation.check()
         gate.wait_for_release(cancellation)
         began_at = time.monotonic()
         origin = Origin.of(url)
-        connection = self._take(origin)
-        target, own_headers = self._target(origin, url)
+        target, own_headers = self._dialer.target(origin, url)
         if authorization:
             own_headers["Authorization"] = authorization
         with mapped_errors(url):
+            public = self._dialer.must_be_public(origin)
+            connection = self._take(origin, public=public)
             try:
-                sock = self._connect(connection)
+                sock = self._set_up(connection)
                 with cancellation.guarding(sock):
                     connection.putrequest(method, target, skip_accept_encoding=True)
                     for name, value in {**_DEFAULT_HEADERS, **headers, **own_headers}.items():
@@ -82,7 +85,16 @@ class Connections:
             except BaseException:
                 connection.close()
                 raise
-        return Exchange(origin, connection, sock, method, url, gate, began_at)
+        return Exchange(
+            origin=origin,
+            public=public,
+            connection=connection,
+            sock=sock,
+            method=method,
+            url=url,
+            gate=gate,
+            began_at=began_at,
+        )
 
     def get(
         self,
@@ -139,7 +151,9 @@ class Connections:
             exchange.close()
             return
         with self._lock:
-            self._idle.setdefault(exchange.origin, []).append((time.monotonic(), exchange.connection))
+            self._idle.setdefault((exchange.origin, exchange.public), []).append(
+                (time.monotonic(), exchange.connection)
+            )
 
     def close(self) -> None:
         """Close what is idle."""
@@ -149,45 +163,25 @@ class Connections:
             for _, connection in connections:
                 connection.close()
 
-    def _take(self, origin: Origin) -> http.client.HTTPConnection:
+    def _take(self, origin: Origin, *, public: bool) -> http.client.HTTPConnection:
         """Return an idle connection that is still good, the most recently used first, or a new one."""
         while True:
             with self._lock:
-                idle = self._idle.get(origin)
+                idle = self._idle.get((origin, public))
                 if not idle:
-                    return self._new(origin)
+                    break
                 since, connection = idle.pop()
             if time.monotonic() - since < KEEPALIVE_S and not is_readable(connection.sock):
                 return connection
             connection.close()
+        return self._dialer.open(origin, public=public)
 
-    def _new(self, origin: Origin) -> http.client.HTTPConnection:
-        proxy = self._proxies.of(origin.scheme, origin.host)
-        host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
-        if origin.scheme == "https":
-            secure = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT_S, context=self._tls)
-            if proxy:
-                secure.set_tunnel(origin.host, origin.port, proxy.headers)
-            return secure
-        return http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_S)
-
-    def _connect(self, connection: http.client.HTTPConnection) -> socket.socket:
-        if connection.sock is None:
-            connection.connect()
-        sock: Any = connection.sock  # connected now; its stub says None for good
+    def _set_up(self, connection: http.client.HTTPConnection) -> socket.socket:
+        sock: Any = connection.sock  # connected; its stub says None for good
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         sock.settimeout(self._stall_timeout_s)
         connected: socket.socket = sock
         return connected
-
-    def _target(self, origin: Origin, url: str) -> tuple[str, dict[str, str]]:
-        """Return what goes into the request line, and the headers that only a proxy of plain HTTP reads."""
-        proxy = self._proxies.of(origin.scheme, origin.host) if origin.scheme == "http" else None
-        parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if proxy is None:
-            return target, {}
-        return f"{parts.scheme}://{parts.netloc}{target}", dict(proxy.headers)
 
 
 def is_readable(sock: socket.socket | None) -> bool:

@@ -18,6 +18,7 @@ from oci_client.client import RegistryClient
 from oci_client.digest import Digest
 from oci_client.errors import OciError
 from oci_client.http import HttpClient, TlsOptions, make_ssl_context
+from oci_client.network import OURS, Network
 
 T = TypeVar("T")
 
@@ -52,20 +53,22 @@ class Endpoint:
         on_hold: Callable[[float], None] = lambda _: None,
         max_bytes_per_second: int = 0,
         stall_timeout_s: float = STALL_TIMEOUT_S,
+        network: Network = OURS,
     ) -> Endpoint:
         """Return the endpoint of a registry; nothing is sent yet. `close` it.
 
         `on_hold` is told the seconds for which the registry asks to be left alone.
         """
         gate = RegistryGate(on_hold=on_hold)
-        http = HttpClient(tls)
+        http = HttpClient(tls, home=url, network=network)
+        context = make_ssl_context(tls)
         return cls(
             uid=uid,
             url=url.rstrip("/"),
             client=RegistryClient(url, http=http, authorizer=authorizer, gate=gate),
             gate=gate,
             authorizer=authorizer,
-            connections=Connections(make_ssl_context(tls), stall_timeout_s=stall_timeout_s),
+            connections=Connections(context, Origin.of(url), network=network, stall_timeout_s=stall_timeout_s),
             http=http,
             max_bytes_per_second=max_bytes_per_second,
         )

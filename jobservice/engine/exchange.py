@@ -40,11 +40,13 @@ class Origin:
         return cls(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Exchange:
     """One request and the answer to it. Belongs to the Connections that made it, which `finish` or `abort` it."""
 
     origin: Origin
+    # The host had to be a public one, and is.
+    public: bool
     connection: http.client.HTTPConnection
     # The connection itself forgets it when the answer is the last one.
     sock: socket.socket

@@ -11,6 +11,7 @@ import pytest
 
 from jobservice.engine.cancellation import Cancellation, TransferCancelled
 from jobservice.engine.connections import Connections
+from jobservice.engine.exchange import Origin
 from jobservice.engine.limits import TransferLimits
 from jobservice.engine.ranges import AdaptiveReader, RangeReader
 from jobservice.engine.source import BlobSource, RangesIgnored, Reader
@@ -47,7 +48,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 @contextmanager
 def blob_of(registry: FakeRegistry) -> Iterator[BlobSource]:
-    connections = Connections(make_ssl_context(TlsOptions()), stall_timeout_s=5)
+    connections = Connections(make_ssl_context(TlsOptions()), Origin.of(registry.url), stall_timeout_s=5)
     yield BlobSource(
         connections=connections,
         url=f"{registry.url}/v2/library/app/blobs/{BLOB.digest}",
