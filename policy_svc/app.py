@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from policy_svc.config import PolicyConfig
+from policy_svc.events.app import open_events
 from policy_svc.gateways import GrpcRegistryGateway
 from policy_svc.postgres import PostgresPolicyStore
 from policy_svc.service import PolicyService
@@ -12,6 +13,7 @@ from service_kit.channel import open_channel
 from service_kit.clock import SystemClock
 from service_kit.database import open_pool
 from service_kit.server import GrpcServer
+from transship.policy.v1 import event_pb2, event_pb2_grpc
 from transship.policy.v1.policy_pb2 import DESCRIPTOR
 from transship.policy.v1.policy_pb2_grpc import add_PolicyServiceServicer_to_server
 
@@ -23,9 +25,15 @@ async def app(config: PolicyConfig, stack: AsyncExitStack) -> GrpcServer:
     pool = await stack.enter_async_context(
         open_pool(config.database_url.get_secret_value(), schema=SCHEMA, max_size=config.database_pool_size)
     )
-    channel = await stack.enter_async_context(open_channel(config.registry_target, config.client_tls()))
-    policies = PolicyService(PostgresPolicyStore(pool), GrpcRegistryGateway(channel), SystemClock())
+    tls = config.client_tls()
+    registries = GrpcRegistryGateway(await stack.enter_async_context(open_channel(config.registry_target, tls)))
+    executions = await stack.enter_async_context(open_channel(config.execution_target, tls))
+    store = PostgresPolicyStore(pool)
+    events = await open_events(config, stack, pool=pool, policies=store, registries=registries, executions=executions)
+    policies = PolicyService(store, registries, SystemClock())
     server = GrpcServer(config.listen, config.server_tls())
     service_name = DESCRIPTOR.services_by_name["PolicyService"].full_name
     server.add(add_PolicyServiceServicer_to_server, PolicyServicer(policies), service_name)
+    events_name = event_pb2.DESCRIPTOR.services_by_name["EventService"].full_name
+    server.add(event_pb2_grpc.add_EventServiceServicer_to_server, events, events_name)
     return server

@@ -1,5 +1,6 @@
 """Certificates from files, for both ends of a connection."""
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,18 @@ class ServerTls:
             self._configuration(), self._fetcher(), require_client_authentication=self.client_ca is not None
         )
 
+    def context(self) -> ssl.SSLContext:
+        """The same for servers on Python's own sockets, but that callers need no certificate. Follows the files too."""
+        context = self.fresh_context()
+        context.sni_callback = _Renewal(self, context)
+        return context
+
+    def fresh_context(self) -> ssl.SSLContext:
+        """With the certificate as it is now."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
     def _fetcher(self) -> Callable[[], Any]:
         def fetch() -> Any:
             try:
@@ -40,6 +53,26 @@ class ServerTls:
             [(self.key.read_bytes(), self.cert.read_bytes())],
             root_certificates=self.client_ca.read_bytes() if self.client_ca else None,
         )
+
+
+class _Renewal:
+    """Called in each handshake, whether the client names a server or not: gives it the newest certificate."""
+
+    def __init__(self, tls: ServerTls, context: ssl.SSLContext) -> None:
+        self._tls = tls
+        self._newest = context
+        self._stamp = self._stamped()
+
+    def __call__(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        try:
+            if (stamp := self._stamped()) != self._stamp:
+                self._newest, self._stamp = self._tls.fresh_context(), stamp
+        except (OSError, ssl.SSLError) as error:
+            log.warning("certificate not readable, keeping the last one", error=str(error))
+        connection.context = self._newest
+
+    def _stamped(self) -> tuple[int, int]:
+        return self._tls.cert.stat().st_mtime_ns, self._tls.key.stat().st_mtime_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

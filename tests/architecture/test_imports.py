@@ -35,9 +35,13 @@ class Closed:
     names: tuple[str, ...]
 
 
-_SERVICE: Final = rf"({'|'.join(SERVICES)})"
+# Events have rooms of their own within the policy service.
+_SERVICE: Final = rf"({'|'.join(SERVICES)})(\.events)?"
 CLOSED: Final = (
-    Closed(modules=r"(?!oci_client\.(http|testing)\b).*", names=HTTP_LIBRARIES),
+    Closed(
+        modules=r"(?!oci_client\.(http|testing)\b|policy_svc\.events\.endpoint$).*",
+        names=HTTP_LIBRARIES,
+    ),
     Closed(modules=r"jobservice\.(engine|transfer)\b.*", names=("grpc", "google", "service_kit", *DATABASE_LIBRARIES)),
     Closed(
         modules=rf"{_SERVICE}\.domain\b.*",
@@ -69,7 +73,7 @@ def _allowed(module: str) -> tuple[str, ...]:
 
 def _is_shut_out(name: str, module: str, rule: Closed) -> bool:
     service = module.partition(".")[0]
-    rooms = (f"{service}.{each}" for each in rule.names)
+    rooms = (f"{house}.{each}" for house in (service, f"{service}.events") for each in rule.names)
     return is_below(name, *rule.names, *rooms) or ("_pb2" in rule.names and "_pb2" in name)
 
 
@@ -120,6 +124,12 @@ def test_every_package_is_read() -> None:
         ("jobservice.engine.connections", "from aiohttp import web"),
         ("oci_client.exchange", "import httpx_aiohttp"),
         ("policy_svc.service", "from . import domain"),
+        ("policy_svc.events.service", "from aiohttp import web"),
+        ("policy_svc.events.service", "from policy_svc.events.servicer import EventServicer"),
+        ("policy_svc.events.service", "from policy_svc.postgres import PostgresPolicyStore"),
+        ("policy_svc.events.domain.event", "from policy_svc.events.store import EventStore"),
+        ("policy_svc.events.store", "from policy_svc.events.postgres.rows import to_event"),
+        ("policy_svc.events.dispatcher", "from policy_svc.events.app import open_events"),
     ],
 )
 def test_an_import_against_an_arrow_is_seen(module: str, line: str) -> None:
@@ -133,6 +143,8 @@ def test_an_import_against_an_arrow_is_seen(module: str, line: str) -> None:
         ("registry_svc.gateways", "from transship.policy.v1 import policy_pb2"),
         ("policy_svc.domain.rules", "from replication.glob import GlobInvalid"),
         ("policy_svc.app", "from policy_svc import postgres, servicer"),
+        ("policy_svc.app", "from policy_svc.events.app import open_events"),
+        ("policy_svc.events.endpoint", "from aiohttp import web"),
         ("jobservice.engine.blobs", "from jobservice.transfer import Progress"),
         ("oci_client.http", "import httpx"),
         ("oci_client.testing.server", "from aiohttp import web"),

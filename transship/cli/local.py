@@ -91,7 +91,7 @@ async def status(session: Session) -> None:
                     "state": each.health,
                     "pid": each.pid or "",
                     "up": f"{each.uptime_s:.0f} s",
-                    "address": each.endpoint,
+                    "address": ", ".join(filter(None, (each.endpoint, each.http_endpoint))),
                 }
                 for each in found.services
             ),
@@ -123,3 +123,5 @@ def _show_stack(session: Session, stack: LocalStack) -> None:
     session.screen.say(f"Transship is up (process {stack.pid}). Stop it with `transship down`.")
     for each in stack.services:
         session.screen.say(f"  {each.name:13} {each.endpoint}")
+    if stack.events_url:
+        session.screen.say(f"Registries tell of pushes and deletions at {stack.events_url}/v1/events/REGISTRY.")

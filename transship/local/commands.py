@@ -45,6 +45,7 @@ class ServiceStatus:
     health: Health
     uptime_s: float
     restarts: int
+    http_endpoint: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +180,7 @@ def _service_status(record: ServiceRecord, health: Health) -> ServiceStatus:
         health=health,
         uptime_s=_since(record.started_at) if record.started_at else 0.0,
         restarts=record.restarts,
+        http_endpoint=record.http_endpoint,
     )
 
 

@@ -47,6 +47,7 @@ class KeptProcess:
             name=self.launch.name,
             service=self.launch.service,
             endpoint=self.launch.endpoint,
+            http_endpoint=self.launch.http_endpoint,
             pid=self._process.pid if self._process else None,
             started_at=self._started_at,
             restarts=self.restarts,

@@ -21,6 +21,8 @@ class Service:
     # Names of settings, after the prefix, and the service whose endpoints they get.
     peers: Mapping[str, str] = field(default_factory=dict)
     has_credential_keys: bool = False
+    # Name of the setting, after the prefix, of a second address, which is for HTTP.
+    http_listen: str | None = None
 
 
 SERVICES: Final = (
@@ -35,7 +37,8 @@ SERVICES: Final = (
         package="policy_svc",
         schema="policy",
         env_prefix="TRANSSHIP_POLICY_",
-        peers={"REGISTRY_TARGET": "registry_svc"},
+        peers={"REGISTRY_TARGET": "registry_svc", "EXECUTION_TARGET": "execution_svc"},
+        http_listen="EVENTS_LISTEN",
     ),
     Service(
         package="execution_svc",
@@ -59,12 +62,18 @@ class Launch:
     name: str
     service: str
     endpoint: str
+    http_endpoint: str | None
     argv: tuple[str, ...]
     env: Mapping[str, str]
 
 
 def plan(
-    services: Sequence[Service], endpoints: Mapping[str, Sequence[str]], *, database_url: str, credential_keys: Path
+    services: Sequence[Service],
+    endpoints: Mapping[str, Sequence[str]],
+    *,
+    http_endpoints: Mapping[str, str],
+    database_url: str,
+    credential_keys: Path,
 ) -> list[Launch]:
     """One launch for each endpoint of each service, in the order of the services."""
     launches = []
@@ -76,17 +85,21 @@ def plan(
             **{name: ",".join(endpoints[peer]) for name, peer in service.peers.items()},
             **({"CREDENTIAL_KEYS_FILE": str(credential_keys)} if service.has_credential_keys else {}),
         }
+        http = http_endpoints.get(service.package)
+        if service.http_listen and http:
+            settings[service.http_listen] = http
         own = enumerate(endpoints[service.package], start=1)
-        launches += [_launch(service, number, endpoint, settings) for number, endpoint in own]
+        launches += [_launch(service, number, endpoint, http, settings) for number, endpoint in own]
     return launches
 
 
-def _launch(service: Service, number: int, endpoint: str, settings: Mapping[str, str]) -> Launch:
+def _launch(service: Service, number: int, endpoint: str, http: str | None, settings: Mapping[str, str]) -> Launch:
     env = {f"{service.env_prefix}{name}": value for name, value in {**settings, "LISTEN": endpoint}.items()}
     return Launch(
         name=service.package if number == 1 else f"{service.package}-{number}",
         service=service.package,
         endpoint=endpoint,
+        http_endpoint=http,
         argv=(sys.executable, "-m", service.package),
         # gRPC would ask an HTTP proxy of the environment for the way to loopback.
         env={**env, "no_grpc_proxy": "127.0.0.1"},

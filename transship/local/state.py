@@ -110,6 +110,7 @@ class ServiceRecord:
     pid: int | None
     started_at: datetime | None
     restarts: int
+    http_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,11 @@ class LocalStack:
     def endpoints(self) -> Mapping[str, str]:
         """host:port by service; of several processes of one service, the first."""
         return {each.service: each.endpoint for each in reversed(self.services)}
+
+    @property
+    def events_url(self) -> str | None:
+        """Where registries send their notifications; the path of an event source goes below it."""
+        return next((f"http://{each.http_endpoint}" for each in self.services if each.http_endpoint), None)
 
 
 _ADAPTER: Final = TypeAdapter(LocalStack)

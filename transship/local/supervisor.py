@@ -85,7 +85,14 @@ class Supervisor:
     def _start_services(self, stack: AsyncExitStack, url: str) -> None:
         counts = {each.package: 1 for each in self._services} | {JOBSERVICE: self._jobservice_processes}
         endpoints = {package: stack.enter_context(_reserved_endpoints(count)) for package, count in counts.items()}
-        launches = plan(self._services, endpoints, database_url=url, credential_keys=self._state.credential_keys)
+        with_http = [each.package for each in self._services if each.http_listen]
+        launches = plan(
+            self._services,
+            endpoints,
+            http_endpoints=dict(zip(with_http, stack.enter_context(_reserved_endpoints(len(with_http))), strict=True)),
+            database_url=url,
+            credential_keys=self._state.credential_keys,
+        )
         self._kept = [self._kept_process(launch) for launch in launches]
         for each in self._kept:
             self._keep(stack, each.keep(), name=f"keep {each.launch.name}")
@@ -144,8 +151,8 @@ class Supervisor:
 def _reserved_endpoints(count: int) -> Iterator[list[str]]:
     """Free loopback endpoints that stay ours: a service finds its port again after a restart, and nobody else does.
 
-    A socket that is bound but does not listen gets no connections, and SO_REUSEPORT, which gRPC sets too, lets the
-    service bind beside it.
+    A socket that is bound but does not listen gets no connections, and SO_REUSEPORT, which the services set too, lets
+    them bind beside it.
     """
     with ExitStack() as stack:
         endpoints = []

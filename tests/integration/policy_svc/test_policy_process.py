@@ -31,6 +31,7 @@ async def test_it_serves_without_its_peers_and_drains(database: Database, tmp_pa
         | {
             "TRANSSHIP_POLICY_DATABASE_URL": await database("policy_svc"),
             "TRANSSHIP_POLICY_REGISTRY_TARGET": NOBODY,
+            "TRANSSHIP_POLICY_EXECUTION_TARGET": NOBODY,
             "TRANSSHIP_POLICY_PORT_FILE": str(port_file),
         },
         stdout=asyncio.subprocess.DEVNULL,

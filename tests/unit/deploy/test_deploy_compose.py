@@ -34,6 +34,12 @@ def modules(command: list[str]) -> list[str]:
     return [command[place + 2] for place, word in enumerate(command[:-2]) if command[place : place + 2] == [word, "-m"]]
 
 
+def port_of(name: str) -> str:
+    """Where the service listens for gRPC."""
+    listen: str = SERVICES[name]["environment"][f"{CONFIGS[name].model_config['env_prefix']}LISTEN"]
+    return listen.rpartition(":")[2]
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_variable_is_a_setting_and_none_is_missing(name: str) -> None:
     config = CONFIGS[name]
@@ -49,9 +55,7 @@ def test_every_variable_is_a_setting_and_none_is_missing(name: str) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_service_is_asked_on_the_port_that_it_listens_on(name: str) -> None:
     service = SERVICES[name]
-    [listen] = [value for variable, value in service["environment"].items() if variable.endswith("_LISTEN")]
-
-    assert service["healthcheck"]["test"][-1].rpartition(":")[2] == listen.rpartition(":")[2]
+    assert service["healthcheck"]["test"][-1].rpartition(":")[2] == port_of(name)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -59,8 +63,7 @@ def test_peers_are_other_services_on_their_ports(name: str) -> None:
     for variable, target in SERVICES[name]["environment"].items():
         if variable.endswith(("_TARGET", "_TARGETS")):
             host, _, port = target.partition(":")
-            [listen] = [value for key, value in SERVICES[host]["environment"].items() if key.endswith("_LISTEN")]
-            assert listen.rpartition(":")[2] == port
+            assert port_of(host) == port
 
 
 def test_every_module_that_is_run_exists() -> None:

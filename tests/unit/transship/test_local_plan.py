@@ -17,7 +17,13 @@ ENDPOINTS = {
 
 @pytest.fixture
 def launches() -> dict[str, Launch]:
-    planned = plan(SERVICES, ENDPOINTS, database_url="postgresql://x", credential_keys=Path("k"))
+    planned = plan(
+        SERVICES,
+        ENDPOINTS,
+        http_endpoints={"policy_svc": "127.0.0.1:6"},
+        database_url="postgresql://x",
+        credential_keys=Path("k"),
+    )
     return {launch.name: launch for launch in planned}
 
 
@@ -34,6 +40,13 @@ def test_services_are_told_where_their_peers_are(launches: dict[str, Launch]) ->
         ("TRANSSHIP_EXECUTION_JOB_TARGETS", "127.0.0.1:4,127.0.0.1:5"),
         ("TRANSSHIP_EXECUTION_DATABASE_URL", "postgresql://x"),
         ("TRANSSHIP_EXECUTION_LISTEN", "127.0.0.1:3"),
+    }
+
+
+def test_the_policy_service_listens_for_events_too(launches: dict[str, Launch]) -> None:
+    assert launches["policy_svc"].env["TRANSSHIP_POLICY_EVENTS_LISTEN"] == "127.0.0.1:6"
+    assert {name: each.http_endpoint for name, each in launches.items() if each.http_endpoint} == {
+        "policy_svc": "127.0.0.1:6"
     }
 
 

@@ -1,0 +1,1 @@
+"""What an event is, which policies it concerns, and what a batch of events comes down to."""
