@@ -103,8 +103,11 @@ class DelegationStore(Protocol):
         """Jobs that may exist and have not ended."""
         ...
 
-    async def claim_tasks(self, limit: int) -> list[Job]:
-        """Tasks that get jobs now, taken in turns from the running executions. They are in flight from here on."""
+    async def claim_tasks(self, limit: int, now: datetime) -> list[Job]:
+        """Tasks that get jobs now, taken in turns from the running executions. They are in flight from here on.
+
+        Of a policy no more are in flight than its limits allow; an execution that waits for a time window says so.
+        """
         ...
 
     async def resubmit(self, keys: Sequence[JobKey]) -> list[Job]:

@@ -79,7 +79,7 @@ class Session:
     async def _submit_waiting(self) -> None:
         while room := max(0, WINDOW - len(self._in_flight)):
             limit = min(room, JOBS_PER_SUBMIT)
-            jobs = await self._store.claim_tasks(limit)
+            jobs = await self._store.claim_tasks(limit, self._clock.now())
             self._in_flight.update(job.key for job in jobs)
             if jobs:
                 await self._stream.send(Submit(jobs))

@@ -1,7 +1,7 @@
 """What the delegator reads and writes, in PostgreSQL."""
 # ruff: noqa: S608  (statements are made of constants)
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from execution_svc.domain.limits import OUTSIDE_OF_WINDOWS, Limits
 from execution_svc.domain.task import Job, JobKey, JobStatus, TaskState
 from execution_svc.postgres.rows import (
     JOB_COLUMNS,
@@ -18,33 +19,50 @@ from execution_svc.postgres.rows import (
     to_job,
     to_key,
 )
-from execution_svc.postgres.settling import lock_executions_of, settle
+from execution_svc.postgres.settling import Connection, lock_executions_of, settle
 from service_kit.database import Pool, single
 
 _IN_FLIGHT: Final = "SELECT id, run FROM tasks WHERE delegated AND state IN ('PENDING', 'RUNNING')"
 
 _LOCK_OPEN: Final = """
-SELECT id FROM executions WHERE state = 'RUNNING' AND tasks_released AND tasks_pending > 0
+SELECT id, state_message, jsonb_build_object('max_parallel_tasks', policy_snapshot -> 'max_parallel_tasks',
+                                             'windows', policy_snapshot -> 'windows') AS limits
+  FROM executions
+ WHERE state = 'RUNNING' AND tasks_released AND tasks_pending > 0
+   AND EXISTS (SELECT FROM tasks WHERE execution_id = executions.id AND state = 'PENDING' AND NOT delegated)
  ORDER BY id FOR NO KEY UPDATE
 """
+_SAY: Final = "UPDATE executions SET state_message = %(message)s WHERE id = ANY(%(executions)s)"
 # In turns: the next task goes to the execution with the fewest jobs in flight, so that three tasks do not wait for the
-# 100,000 of somebody else.
+# 100,000 of somebody else. Of a policy, only so many as there is room for beside what its executions have in flight; an
+# inline policy is known by its execution.
 _CLAIM: Final = (
     """
+WITH open AS (
+    SELECT id, create_time, COALESCE(NULLIF(policy, ''), id) AS policy, asked.allowed
+      FROM executions JOIN unnest(%(executions)s::text[], %(allowed)s::int[]) AS asked (execution, allowed)
+        ON id = asked.execution),
+in_flight AS MATERIALIZED (
+    SELECT e.id, COALESCE(NULLIF(e.policy, ''), e.id) AS policy, count(*) AS jobs
+      FROM tasks JOIN executions AS e ON e.id = tasks.execution_id
+     WHERE tasks.delegated AND tasks.state IN ('PENDING', 'RUNNING')
+     GROUP BY e.id),
+of_policies AS (SELECT policy, sum(jobs) AS jobs FROM in_flight GROUP BY policy),
+waiting AS (
+    SELECT next.id, open.policy, open.allowed, open.create_time, next.place,
+           COALESCE(in_flight.jobs, 0) + next.place AS turn
+      FROM open LEFT JOIN in_flight USING (id)
+     CROSS JOIN LATERAL (SELECT id, row_number() OVER (ORDER BY sequence) AS place FROM tasks
+                          WHERE execution_id = open.id AND state = 'PENDING' AND NOT delegated
+                          ORDER BY sequence LIMIT %(limit)s) AS next),
+ranked AS (
+    SELECT waiting.*, COALESCE(of_policies.jobs, 0)
+                      + row_number() OVER (PARTITION BY policy ORDER BY turn, create_time, place) AS jobs_with_it
+      FROM waiting LEFT JOIN of_policies USING (policy))
 UPDATE tasks SET delegated = true FROM executions AS e
  WHERE e.id = tasks.execution_id AND tasks.state = 'PENDING' AND NOT tasks.delegated
-   AND tasks.id IN (
-       SELECT waiting.id
-         FROM executions AS open
-        CROSS JOIN LATERAL (SELECT count(*) AS jobs FROM tasks
-                             WHERE execution_id = open.id AND delegated
-                               AND state IN ('PENDING', 'RUNNING')) AS in_flight
-        CROSS JOIN LATERAL (SELECT id, row_number() OVER (ORDER BY sequence) AS place FROM tasks
-                             WHERE execution_id = open.id AND state = 'PENDING' AND NOT delegated
-                             ORDER BY sequence LIMIT %(limit)s) AS waiting
-        WHERE open.id = ANY(%(executions)s)
-        ORDER BY in_flight.jobs + waiting.place, open.create_time, waiting.place
-        LIMIT %(limit)s)
+   AND tasks.id IN (SELECT id FROM ranked WHERE allowed IS NULL OR jobs_with_it <= allowed
+                     ORDER BY turn, create_time, place LIMIT %(limit)s)
 RETURNING """
     + JOB_COLUMNS
 )
@@ -100,13 +118,21 @@ class PostgresDelegationStore:
     async def to_stop(self) -> list[JobKey]:
         return await self._keys(_TO_STOP)
 
-    async def claim_tasks(self, limit: int) -> list[Job]:
+    async def claim_tasks(self, limit: int, now: datetime) -> list[Job]:
         async with self._pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_LOCK_OPEN)
-            executions = [row["id"] for row in await cursor.fetchall()]
+            rows = await cursor.fetchall()
+            allowed = {row["id"]: Limits.of_document(row["limits"]).allowed(now) for row in rows}
+            await _say_who_waits(conn, {row["id"]: row["state_message"] for row in rows}, allowed)
+            executions = [each for each, tasks in allowed.items() if tasks != 0]
             if not executions:
                 return []
-            await cursor.execute(_CLAIM, {"executions": executions, "limit": limit})
+            parameters = {
+                "executions": executions,
+                "allowed": [allowed[each] for each in executions],
+                "limit": limit,
+            }
+            await cursor.execute(_CLAIM, parameters)
             return [to_job(row) for row in await cursor.fetchall()]
 
     async def resubmit(self, keys: Sequence[JobKey]) -> list[Job]:
@@ -126,6 +152,15 @@ class PostgresDelegationStore:
         async with single(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement)
             return [to_key(row) for row in await cursor.fetchall()]
+
+
+async def _say_who_waits(conn: Connection, said: Mapping[str, str], allowed: Mapping[str, int | None]) -> None:
+    """Writes only what has changed: this is asked every other second."""
+    waits = [each for each, tasks in allowed.items() if tasks == 0 and said[each] != OUTSIDE_OF_WINDOWS]
+    goes_on = [each for each, tasks in allowed.items() if tasks != 0 and said[each] == OUTSIDE_OF_WINDOWS]
+    for message, executions in ((OUTSIDE_OF_WINDOWS, waits), ("", goes_on)):
+        if executions:
+            await conn.execute(_SAY, {"message": message, "executions": executions})
 
 
 def _document(status: JobStatus, now: datetime) -> dict[str, Any]:

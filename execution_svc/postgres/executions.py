@@ -36,7 +36,7 @@ _LOCK: Final = _GET + " FOR NO KEY UPDATE"
 
 # Without its token the flow's worker can write nothing more.
 _STOP: Final = """
-UPDATE executions SET state = 'STOPPING', flow_token = NULL, flow_leased_until = NULL
+UPDATE executions SET state = 'STOPPING', state_message = '', flow_token = NULL, flow_leased_until = NULL
  WHERE id = %(execution)s AND state IN ('PENDING', 'RUNNING')
 """
 _REOPEN: Final = """

@@ -15,6 +15,7 @@ from execution_svc.domain.execution import (
     StartRequest,
     TaskCounts,
 )
+from execution_svc.domain.limits import OUTSIDE_OF_WINDOWS, Limits
 from execution_svc.domain.task import (
     Collision,
     Job,
@@ -106,7 +107,8 @@ class MemoryStore:
     async def stop(self, execution: ExecutionId, now: datetime) -> Execution:
         row = self._row(execution)
         row.execution.check_stoppable()
-        self._change(row, state=ExecutionState.STOPPING)
+        message = row.execution.state_message if row.execution.state is ExecutionState.STOPPING else ""
+        self._change(row, state=ExecutionState.STOPPING, state_message=message)
         self._drop_lease(row)
         self._stop_waiting(row, now)
         return self._settle(row, now)
@@ -234,18 +236,35 @@ class MemoryStore:
     async def in_flight(self) -> list[JobKey]:
         return [each.task.job for each in self._tasks.values() if each.in_flight]
 
-    async def claim_tasks(self, limit: int) -> list[Job]:
+    async def claim_tasks(self, limit: int, now: datetime) -> list[Job]:
         ranked = []
         for row in self._rows.values():
-            if row.execution.state is ExecutionState.RUNNING and row.released:
-                tasks = self._of(row)
-                jobs = sum(each.in_flight for each in tasks)
-                waiting = [each for each in tasks if each.waiting]
+            waiting = [each for each in self._of(row) if each.waiting]
+            if waiting and row.execution.state is ExecutionState.RUNNING and row.released:
+                self._say_if_it_waits(row, now)
+                jobs = sum(each.in_flight for each in self._of(row))
                 ranked += [(jobs + place, row.execution.create_time, each) for place, each in enumerate(waiting)]
-        chosen = [each for _, _, each in sorted(ranked, key=lambda each: each[:2])][:limit]
-        for each in chosen:
-            each.task = replace(each.task, delegated=True)
+        chosen: list[_TaskRow] = []
+        for _, _, each in sorted(ranked, key=lambda each: each[:2]):
+            if len(chosen) < limit and self._has_room(self._row(each.task.execution), now):
+                each.task = replace(each.task, delegated=True)
+                chosen.append(each)
         return [self._job(each) for each in chosen]
+
+    def _say_if_it_waits(self, row: _Row, now: datetime) -> None:
+        if _allowed(row, now) == 0:
+            self._change(row, state_message=OUTSIDE_OF_WINDOWS)
+        elif row.execution.state_message == OUTSIDE_OF_WINDOWS:
+            self._change(row, state_message="")
+
+    def _has_room(self, row: _Row, now: datetime) -> bool:
+        policy = row.execution.policy.name or row.execution.id
+        jobs = 0
+        for each in self._tasks.values():
+            execution = self._row(each.task.execution).execution
+            jobs += each.in_flight and policy == (execution.policy.name or execution.id)
+        allowed = _allowed(row, now)
+        return allowed is None or jobs < allowed
 
     async def resubmit(self, keys: Sequence[JobKey]) -> list[Job]:
         wanted = [
@@ -339,6 +358,10 @@ class MemoryStore:
             backup_tag=policy.document.get("backup_tag", ""),
             options=policy.document.get("options", {}),
         )
+
+
+def _allowed(row: _Row, now: datetime) -> int | None:
+    return Limits.of_document(row.execution.policy.document).allowed(now)
 
 
 def _picks(wanted: ExecutionFilter, execution: Execution) -> bool:

@@ -1,6 +1,7 @@
 """What the stores of the execution service promise, in memory as in PostgreSQL."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from execution_svc.domain.execution import (
     FlowLease,
     StartRequest,
 )
+from execution_svc.domain.limits import TASKS_WITH_WINDOWS
 from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import (
@@ -131,7 +133,7 @@ async def listed(stores: Stores, *tasks: PlannedTask, name: str = E) -> None:
 
 async def delegated(stores: Stores, *tasks: PlannedTask) -> list[Job]:
     await listed(stores, *tasks)
-    return await stores.jobs.claim_tasks(100)
+    return await stores.jobs.claim_tasks(100, NOW)
 
 
 async def present(stores: Stores) -> Execution:
@@ -271,7 +273,7 @@ async def test_a_deletion_is_a_job_like_any_other(stores: Stores) -> None:
     assert (job.operation, job.references) == (Operation.DELETE, a_task("t").references)
     await stores.jobs.fold([a_status(job.key, TaskState.FAILED)], NOW)
     await stores.executions.retry(E, LATER)
-    (again,) = await stores.jobs.claim_tasks(10)
+    (again,) = await stores.jobs.claim_tasks(10, NOW)
     assert (again.operation, again.key.run) == (Operation.DELETE, 2)
 
 
@@ -307,14 +309,14 @@ async def test_tasks_get_jobs_when_they_are_released(stores: Stores) -> None:
     await stores.executions.create(a_request())
     lease = await claimed(stores)
     await stores.flows.write_tasks(lease, [a_task("t")], NOW)
-    assert await stores.jobs.claim_tasks(10) == []
+    assert await stores.jobs.claim_tasks(10, NOW) == []
     await stores.flows.begin_listing(lease, release_tasks=True)
-    (job,) = await stores.jobs.claim_tasks(10)
+    (job,) = await stores.jobs.claim_tasks(10, NOW)
 
     assert (job.key, job.override, job.fairness_group) == (JobKey(task=TaskId("t"), run=1), True, "policies/p")
     assert job.references == a_task("t").references
     assert (job.options, job.backup_tag) == (POLICY.document["options"], "{tag}-old")
-    assert await stores.jobs.claim_tasks(10) == []
+    assert await stores.jobs.claim_tasks(10, NOW) == []
     assert await stores.jobs.in_flight() == [job.key]
 
 
@@ -366,7 +368,7 @@ async def test_tasks_do_not_end_an_execution_that_is_still_being_listed(stores: 
     lease = await claimed(stores)
     await stores.flows.begin_listing(lease, release_tasks=True)
     await stores.flows.write_tasks(lease, [a_task("t")], NOW)
-    (job,) = await stores.jobs.claim_tasks(10)
+    (job,) = await stores.jobs.claim_tasks(10, NOW)
     await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], NOW)
     assert (await present(stores)).state is ExecutionState.RUNNING
     await stores.flows.complete_listing(lease, LATER)
@@ -422,10 +424,81 @@ async def test_a_task_that_has_ended_stays_as_it_ended(stores: Stores) -> None:
 
 async def test_executions_take_turns(stores: Stores) -> None:
     await listed(stores, *(a_task(f"a{n}") for n in range(10)))
-    assert len(await stores.jobs.claim_tasks(4)) == 4
+    assert len(await stores.jobs.claim_tasks(4, NOW)) == 4
     await listed(stores, *(a_task(f"b{n}") for n in range(3)), name="late")
-    turns = [job.key.task[0] for job in await stores.jobs.claim_tasks(5)]
+    turns = [job.key.task[0] for job in await stores.jobs.claim_tasks(5, NOW)]
     assert (turns.count("b"), turns.count("a")) == (3, 2)
+
+
+async def limited(stores: Stores, *tasks: PlannedTask, name: str, policy: str = "policies/p", **limits: object) -> None:
+    """An execution of a policy with limits, whose listing brought these tasks."""
+    request = replace(a_request(name), policy=Policy.of_document({**POLICY.document, "name": policy, **limits}))
+    await stores.executions.create(request)
+    lease = await claimed(stores)
+    await stores.flows.write_tasks(lease, tasks, NOW)
+    await stores.flows.complete_listing(lease, NOW)
+
+
+async def test_a_limit_holds_over_all_executions_of_a_policy(stores: Stores) -> None:
+    await limited(stores, *(a_task(f"a{n}") for n in range(4)), name="a", max_parallel_tasks=3)
+    await limited(stores, *(a_task(f"b{n}") for n in range(4)), name="b", max_parallel_tasks=3)
+    jobs = await stores.jobs.claim_tasks(10, NOW)
+    assert sorted(Counter(job.key.task[0] for job in jobs).values()) == [1, 2]
+    assert await stores.jobs.claim_tasks(10, NOW) == []
+
+    await stores.jobs.fold([a_status(jobs[0].key, TaskState.RUNNING)], NOW)
+    assert await stores.jobs.claim_tasks(10, NOW) == []
+    await stores.jobs.fold([a_status(job.key, TaskState.FAILED, 2) for job in jobs[:2]], NOW)
+    assert len(await stores.jobs.claim_tasks(10, NOW)) == 2
+    assert len(await stores.jobs.in_flight()) == 3
+
+
+async def test_jobs_of_an_execution_that_is_being_stopped_take_room(stores: Stores) -> None:
+    await limited(stores, a_task("a0"), a_task("a1"), name="a", max_parallel_tasks=2)
+    await stores.jobs.claim_tasks(1, NOW)
+    await stores.executions.stop(ExecutionId("a"), NOW)
+    await limited(stores, *(a_task(f"b{n}") for n in range(4)), name="b", max_parallel_tasks=2)
+    assert len(await stores.jobs.claim_tasks(10, NOW)) == 1
+
+
+async def test_a_limit_is_nobody_elses(stores: Stores) -> None:
+    """An inline policy has no name in common with another one."""
+    for name, policy in (("a", "policies/p"), ("b", "policies/q"), ("c", ""), ("d", "")):
+        tasks = [a_task(f"{name}{n}") for n in range(5)]
+        await limited(stores, *tasks, name=name, policy=policy, max_parallel_tasks=0 if name == "b" else 2)
+    jobs = await stores.jobs.claim_tasks(100, NOW)
+    assert Counter(job.key.task[0] for job in jobs) == {"a": 2, "b": 5, "c": 2, "d": 2}
+
+
+async def test_outside_of_its_windows_an_execution_waits_and_says_so(stores: Stores) -> None:
+    noon = [{"start": "12:00", "end": "13:00"}]
+    await limited(stores, a_task("t"), name=E, windows=noon)
+    assert await stores.jobs.claim_tasks(10, NOW) == []
+    waiting = await present(stores)
+    assert (waiting.state, waiting.state_message) == (ExecutionState.RUNNING, "waits for a time window of its policy")
+
+    (job,) = await stores.jobs.claim_tasks(10, NOW + timedelta(hours=12))
+
+    assert (job.key.task, (await present(stores)).state_message) == ("t", "")
+    assert await stores.jobs.claim_tasks(10, NOW) == []
+    assert (await present(stores)).state_message == ""  # nothing of it waits
+
+
+async def test_a_window_hands_out_no_more_than_can_end_soon_after_it(stores: Stores) -> None:
+    await limited(stores, *(a_task(f"t{n}") for n in range(120)), name=E, windows=[{"start": "00:00", "end": "01:00"}])
+    assert len(await stores.jobs.claim_tasks(1000, NOW)) == TASKS_WITH_WINDOWS
+
+
+async def test_an_execution_that_is_stopped_waits_for_nothing_more(stores: Stores) -> None:
+    await limited(stores, a_task("t"), name=E, windows=[{"start": "12:00", "end": "13:00"}])
+    await stores.jobs.claim_tasks(10, NOW)
+    assert (await stores.executions.stop(E, NOW)).state_message == ""
+
+
+async def test_others_go_on_while_one_policy_waits(stores: Stores) -> None:
+    await limited(stores, a_task("a"), name="a", windows=[{"start": "12:00", "end": "13:00"}])
+    await limited(stores, a_task("b"), name="b", policy="policies/q")
+    assert [job.key.task for job in await stores.jobs.claim_tasks(10, NOW)] == ["b"]
 
 
 async def test_a_forgotten_job_starts_its_revisions_again(stores: Stores) -> None:
@@ -439,7 +512,7 @@ async def test_a_forgotten_job_starts_its_revisions_again(stores: Stores) -> Non
 
 async def test_stop_ends_what_has_no_job_and_names_what_has(stores: Stores) -> None:
     await listed(stores, a_task("1"), a_task("2"))
-    (job,) = await stores.jobs.claim_tasks(1)
+    (job,) = await stores.jobs.claim_tasks(1, NOW)
 
     stopping = await stores.executions.stop(E, NOW)
 
@@ -471,7 +544,7 @@ async def test_a_failed_listing_waits_for_jobs_that_run(stores: Stores) -> None:
     lease = await claimed(stores)
     await stores.flows.begin_listing(lease, release_tasks=True)
     await stores.flows.write_tasks(lease, [a_task("1"), a_task("2")], NOW)
-    (job,) = await stores.jobs.claim_tasks(1)
+    (job,) = await stores.jobs.claim_tasks(1, NOW)
     await stores.flows.fail_listing(lease, DENIED, NOW)
     waiting = await present(stores)
     assert (waiting.state, waiting.task_counts.stopped) == (ExecutionState.RUNNING, 1)
@@ -491,7 +564,7 @@ async def test_retry_gives_new_jobs_to_what_failed(stores: Stores) -> None:
 
     assert (again.state, again.end_time, again.listing_complete) == (ExecutionState.RUNNING, None, True)
     assert (again.task_counts.pending, again.task_counts.succeeded) == (1, 1)
-    (job,) = await stores.jobs.claim_tasks(10)
+    (job,) = await stores.jobs.claim_tasks(10, NOW)
     assert job.key == JobKey(task=jobs[1].key.task, run=2)
     await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], LATER)
     with pytest.raises(NothingToRetry):

@@ -108,7 +108,7 @@ async def claimed(pool: Pool, clock: FakeClock, token: str) -> FlowLease:
 
 
 async def copies(pool: Pool) -> Counter[tuple[str, str]]:
-    jobs = await PostgresDelegationStore(pool).claim_tasks(1000)
+    jobs = await PostgresDelegationStore(pool).claim_tasks(1000, FakeClock().now())
     return Counter(
         (job.destination_registry + job.source_repository, each.tag) for job in jobs for each in job.references
     )

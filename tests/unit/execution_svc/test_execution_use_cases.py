@@ -90,7 +90,7 @@ async def a_delegated_task(executions: Executions, store: MemoryStore, clock: Fa
     )
     await store.write_tasks(lease, [planned], clock.now())
     await store.complete_listing(lease, clock.now())
-    await store.claim_tasks(1)
+    await store.claim_tasks(1, clock.now())
     return (await executions.list_tasks(TaskFilter(execution=execution.id), 0, 1))[0]
 
 
