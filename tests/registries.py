@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from types import TracebackType
@@ -29,16 +30,40 @@ storage:
 http: {{addr: "{host}", secret: "for-tests-only"}}
 """
 
+# As policy_svc/events/README.md teaches it, but that it is told of everything.
+_NOTIFICATIONS = """\
+notifications:
+  endpoints:
+    - name: tests
+      url: {url}
+      headers: {{Authorization: [{authorization}]}}
+      timeout: 5s
+      threshold: 3
+      backoff: 200ms
+      ignore: {{actions: {ignored}}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Where a registry tells what happens to it, and what of it it keeps to itself."""
+
+    url: str
+    authorization: str
+    ignored_actions: tuple[str, ...] = ()
+
 
 class DockerRegistry:
     """A registry on a free loopback port that keeps its content below `directory`.
 
-    Use it as a context manager; inside it answers. With `htpasswd` it wants USERNAME and PASSWORD by Basic.
+    Use it as a context manager; inside it answers. With `htpasswd` it wants USERNAME and PASSWORD by Basic, with
+    `notify` it sends notifications.
     """
 
-    def __init__(self, directory: Path, *, htpasswd: bool = False) -> None:
+    def __init__(self, directory: Path, *, htpasswd: bool = False, notify: Notify | None = None) -> None:
         self._directory = directory
         self._htpasswd = htpasswd
+        self._notify = notify
         self._process: subprocess.Popen[bytes] | None = None
         self.host = ""
 
@@ -74,6 +99,11 @@ class DockerRegistry:
             users = self._directory / "htpasswd"
             users.write_text(_HTPASSWD_LINE)
             config += f'auth: {{htpasswd: {{realm: tests, path: "{users}"}}}}\n'
+        if self._notify:
+            ignored = f"[{', '.join(self._notify.ignored_actions)}]"
+            config += _NOTIFICATIONS.format(
+                url=self._notify.url, authorization=self._notify.authorization, ignored=ignored
+            )
         path = self._directory / "config.yml"
         path.write_text(config)
         return path
