@@ -19,7 +19,11 @@ class ExecutionStore(Protocol):
         ...
 
     async def create(self, request: StartRequest) -> Execution:
-        """A new execution, or the one that the same request has started meanwhile; raises as `started_by`."""
+        """A new execution, or the one that the same request has started meanwhile; raises as `started_by`.
+
+        Where others of its policy have not ended, the policy's overlap decides: it waits, is kept as SKIPPED, or has
+        the others stopped. Of starts that come together, each sees those before it.
+        """
         ...
 
     async def get(self, execution: ExecutionId) -> Execution:
@@ -56,7 +60,7 @@ class FlowStore(Protocol):
     """What a flow worker reads and writes. With a lease that is no longer its own, each method raises LeaseLost."""
 
     async def claim_flow(self, *, token: str, now: datetime, until: datetime) -> FlowLease | None:
-        """The oldest execution that wants listing and that nobody is at."""
+        """The oldest execution that wants listing, that nobody is at, and that no other of its policy is before."""
         ...
 
     async def renew(self, lease: FlowLease, until: datetime) -> None: ...

@@ -5,6 +5,7 @@
 
 CREATE TABLE executions (
     id                   text        CONSTRAINT executions_pkey PRIMARY KEY,
+    ordinal              bigint      NOT NULL GENERATED ALWAYS AS IDENTITY, -- of two of a policy, the lower began first
     request_id           text        CONSTRAINT executions_request_id_key UNIQUE, -- NULL when the caller gave none
     request_subject      text        NOT NULL, -- what was asked for under the request id, to tell a repetition from a reuse
     policy               text        NOT NULL, -- resource name; empty for an inline policy
@@ -71,6 +72,7 @@ CREATE INDEX executions_newest_of_policy ON executions (policy, create_time DESC
 CREATE INDEX executions_to_list ON executions (create_time)
  WHERE state IN ('PENDING', 'RUNNING') AND NOT listing_complete AND failure IS NULL;
 CREATE INDEX executions_open ON executions (state) WHERE end_time IS NULL;
+CREATE INDEX executions_open_of_policy ON executions (policy, ordinal) WHERE end_time IS NULL;
 
 CREATE TABLE tasks (
     id                     text        CONSTRAINT tasks_pkey PRIMARY KEY,

@@ -1,44 +1,25 @@
 """What the API reads and changes, in PostgreSQL."""
 # ruff: noqa: S608  (statements are made of constants)
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
-from execution_svc.domain.errors import ExecutionNotFound, RequestIdReused, TaskNotFound
+from execution_svc.domain.errors import ExecutionNotFound, TaskNotFound
 from execution_svc.domain.execution import Execution, ExecutionFilter, ExecutionId, StartRequest
 from execution_svc.domain.task import Task, TaskFilter, TaskId
 from execution_svc.postgres.listing import list_parameters, list_statement
 from execution_svc.postgres.rows import EXECUTION_COLUMNS, TASK_COLUMNS, Row, to_execution, to_task
-from execution_svc.postgres.settling import settle, stop_waiting
+from execution_svc.postgres.settling import stop
+from execution_svc.postgres.starting import create, started_by
 from execution_svc.store import ExecutionCursor
 from service_kit.database import Pool, single
 
-_INSERT: Final = (
-    """
-INSERT INTO executions (id, request_id, request_subject, policy, policy_snapshot, trigger, started_by, event_resources,
-                        state, create_time)
-VALUES (%(id)s, %(request_id)s, %(subject)s, %(policy)s, %(snapshot)s, %(trigger)s, %(started_by)s,
-        %(event_resources)s, 'PENDING', %(now)s)
-ON CONFLICT ON CONSTRAINT executions_request_id_key DO NOTHING
-RETURNING """
-    + EXECUTION_COLUMNS
-)
-_BY_REQUEST: Final = (
-    "SELECT request_subject, " + EXECUTION_COLUMNS + " FROM executions WHERE request_id = %(request_id)s"
-)
 _GET: Final = "SELECT " + EXECUTION_COLUMNS + " FROM executions WHERE id = %(execution)s"
 _LOCK: Final = _GET + " FOR NO KEY UPDATE"
 
-# Without its token the flow's worker can write nothing more.
-_STOP: Final = """
-UPDATE executions SET state = 'STOPPING', state_message = '', flow_token = NULL, flow_leased_until = NULL
- WHERE id = %(execution)s AND state IN ('PENDING', 'RUNNING')
-"""
 _REOPEN: Final = """
 UPDATE executions AS e
    SET state = 'RUNNING', state_message = '', failure = NULL, start_time = COALESCE(start_time, %(now)s),
@@ -81,27 +62,11 @@ class PostgresExecutionStore:
 
     async def started_by(self, request_id: str, subject: str) -> Execution | None:
         async with single(self._pool) as conn:
-            return await _started_by(conn, request_id, subject)
+            return await started_by(conn, request_id, subject)
 
     async def create(self, request: StartRequest) -> Execution:
-        parameters = {
-            "id": request.id,
-            "request_id": request.request_id,
-            "subject": request.subject,
-            "policy": request.policy.name,
-            "snapshot": Jsonb(request.policy.document),
-            "trigger": request.origin.trigger,
-            "started_by": request.origin.started_by,
-            "event_resources": Jsonb([asdict(each) for each in request.origin.event_resources]),
-            "now": request.now,
-        }
         async with self._pool.connection() as conn:
-            if row := await _one(conn, _INSERT, parameters):
-                return to_execution(row)
-            started = await _started_by(conn, request.request_id or "", request.subject)
-        if started is None:
-            raise AssertionError("an execution with this request id vanished between two statements")
-        return started
+            return await create(conn, request)
 
     async def get(self, execution: ExecutionId) -> Execution:
         async with single(self._pool) as conn:
@@ -117,9 +82,7 @@ class PostgresExecutionStore:
     async def stop(self, execution: ExecutionId, now: datetime) -> Execution:
         async with self._pool.connection() as conn:
             (await _get(conn, _LOCK, execution)).check_stoppable()
-            await conn.execute(_STOP, {"execution": execution})
-            await stop_waiting(conn, execution, now)
-            await settle(conn, [execution], now)
+            await stop(conn, execution, now)
             return await _get(conn, _GET, execution)
 
     async def retry(self, execution: ExecutionId, now: datetime) -> Execution:
@@ -146,15 +109,6 @@ class PostgresExecutionStore:
         async with single(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_TASKS, parameters)
             return [to_task(row) for row in await cursor.fetchall()]
-
-
-async def _started_by(conn: psycopg.AsyncConnection[Any], request_id: str, subject: str) -> Execution | None:
-    row = await _one(conn, _BY_REQUEST, {"request_id": request_id})
-    if row is None:
-        return None
-    if row["request_subject"] != subject:
-        raise RequestIdReused(request_id=request_id)
-    return to_execution(row)
 
 
 async def _get(conn: psycopg.AsyncConnection[Any], statement: str, execution: ExecutionId) -> Execution:

@@ -21,13 +21,18 @@ from execution_svc.postgres.rows import failure_document
 from execution_svc.postgres.settling import Connection, settle, stop_waiting
 from service_kit.database import Pool, single
 
+# What waits for its turn stays: it begins when the executions of its policy before it have ended, however they did.
 _CLAIM: Final = """
 UPDATE executions
    SET state = 'RUNNING', start_time = COALESCE(start_time, %(now)s), flow_attempt = flow_attempt + 1,
        flow_token = %(token)s, flow_leased_until = %(until)s
- WHERE id = (SELECT id FROM executions
+ WHERE id = (SELECT id FROM executions AS next
               WHERE state IN ('PENDING', 'RUNNING') AND NOT listing_complete AND failure IS NULL
                 AND (flow_leased_until IS NULL OR flow_leased_until < %(now)s)
+                AND (state = 'RUNNING' OR policy = ''
+                     OR NOT EXISTS (SELECT FROM executions AS before
+                                     WHERE before.policy = next.policy AND before.end_time IS NULL
+                                       AND before.ordinal < next.ordinal))
               ORDER BY create_time LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, policy_snapshot, flow_attempt
 """

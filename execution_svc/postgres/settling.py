@@ -14,6 +14,13 @@ SELECT id FROM executions WHERE id IN (SELECT execution_id FROM tasks WHERE id =
  ORDER BY id FOR NO KEY UPDATE
 """
 
+# Without its token the flow's worker can write nothing more.
+_STOP: Final = """
+UPDATE executions
+   SET state = 'STOPPING', state_message = %(message)s, flow_token = NULL, flow_leased_until = NULL
+ WHERE id = %(execution)s AND state IN ('PENDING', 'RUNNING')
+"""
+
 # What has no job cannot be running anywhere: it ends here and now.
 _STOP_WAITING: Final = """
 UPDATE tasks SET state = 'STOPPED', end_time = %(now)s
@@ -40,6 +47,13 @@ Connection = psycopg.AsyncConnection[Any]
 async def lock_executions_of(conn: Connection, tasks: Sequence[str]) -> list[ExecutionId]:
     cursor = await conn.execute(_LOCK_OF_TASKS, {"tasks": list(tasks)})
     return [ExecutionId(execution) for (execution,) in await cursor.fetchall()]
+
+
+async def stop(conn: Connection, execution: ExecutionId, now: datetime, *, message: str = "") -> None:
+    """Ends what has no job; the execution is STOPPING until its jobs have let go. Of one that has ended, nothing."""
+    await conn.execute(_STOP, {"execution": execution, "message": message})
+    await stop_waiting(conn, execution, now)
+    await settle(conn, [execution], now)
 
 
 async def stop_waiting(conn: Connection, execution: ExecutionId, now: datetime) -> None:

@@ -16,6 +16,8 @@ from execution_svc.domain.execution import (
     TaskCounts,
 )
 from execution_svc.domain.limits import OUTSIDE_OF_WINDOWS, Limits
+from execution_svc.domain.origin import Trigger
+from execution_svc.domain.overlap import OpenExecution, place, replaced_by
 from execution_svc.domain.task import (
     Collision,
     Job,
@@ -86,6 +88,13 @@ class MemoryStore:
         if request.request_id and (started := await self.started_by(request.request_id, request.subject)):
             return started
         execution = request.execution()
+        found = place(request, [_open(each, request) for each in self._open_of(request.policy.name)])
+        if found.skipped:
+            execution = replace(
+                execution, state=ExecutionState.SKIPPED, state_message=found.skipped, end_time=request.now
+            )
+        for each in found.stopped:
+            self._stop(self._row(each), request.now, replaced_by(request.id))
         self._rows[request.id] = _Row(execution=execution, request_id=request.request_id, subject=request.subject)
         return execution
 
@@ -107,11 +116,7 @@ class MemoryStore:
     async def stop(self, execution: ExecutionId, now: datetime) -> Execution:
         row = self._row(execution)
         row.execution.check_stoppable()
-        message = row.execution.state_message if row.execution.state is ExecutionState.STOPPING else ""
-        self._change(row, state=ExecutionState.STOPPING, state_message=message)
-        self._drop_lease(row)
-        self._stop_waiting(row, now)
-        return self._settle(row, now)
+        return self._stop(row, now)
 
     async def retry(self, execution: ExecutionId, now: datetime) -> Execution:
         row = self._row(execution)
@@ -154,7 +159,8 @@ class MemoryStore:
             execution = row.execution
             wanted = execution.state in {ExecutionState.PENDING, ExecutionState.RUNNING}
             listed = execution.listing_complete or execution.failure
-            if wanted and not listed and (row.leased_until is None or row.leased_until < now):
+            begun = execution.state is ExecutionState.RUNNING or self._open_of(execution.policy.name)[:1] in ([], [row])
+            if begun and wanted and not listed and (row.leased_until is None or row.leased_until < now):
                 row.token, row.leased_until, row.attempt = token, until, row.attempt + 1
                 self._change(row, state=ExecutionState.RUNNING, start_time=execution.start_time or now)
                 return FlowLease(execution=execution.id, token=token, policy=execution.policy, attempt=row.attempt)
@@ -298,6 +304,18 @@ class MemoryStore:
             raise ExecutionNotFound(execution=execution)
         return self._rows[execution]
 
+    def _stop(self, row: _Row, now: datetime, message: str = "") -> Execution:
+        if row.execution.state is not ExecutionState.STOPPING:
+            self._change(row, state=ExecutionState.STOPPING, state_message=message)
+        self._drop_lease(row)
+        self._stop_waiting(row, now)
+        return self._settle(row, now)
+
+    def _open_of(self, policy: str) -> list[_Row]:
+        """In the order in which they were started. Policies without a name have nothing to do with each other."""
+        rows = [row for row in self._rows.values() if policy and row.execution.policy.name == policy]
+        return [row for row in rows if not row.execution.state.is_final]
+
     def _held(self, lease: FlowLease) -> _Row:
         row = self._row(lease.execution)
         if row.token != lease.token:
@@ -371,6 +389,17 @@ def _picks(wanted: ExecutionFilter, execution: Execution) -> bool:
         and (not wanted.triggers or execution.origin.trigger in wanted.triggers)
         and (wanted.created_since is None or execution.create_time >= wanted.created_since)
         and (wanted.created_before is None or execution.create_time < wanted.created_before)
+    )
+
+
+def _open(row: _Row, request: StartRequest) -> OpenExecution:
+    document = {**row.execution.policy.document, "next_run_time": ""}
+    return OpenExecution(
+        id=row.execution.id,
+        pending=row.execution.state is ExecutionState.PENDING,
+        by_event=row.execution.origin.trigger is Trigger.EVENT,
+        whole=not row.execution.origin.event_resources,
+        same_policy=document == {**request.policy.document, "next_run_time": ""},
     )
 
 

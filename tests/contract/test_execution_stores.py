@@ -27,7 +27,7 @@ from execution_svc.domain.execution import (
     StartRequest,
 )
 from execution_svc.domain.limits import TASKS_WITH_WINDOWS
-from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
+from execution_svc.domain.origin import BY_HAND, EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import (
     LAST_REVISION,
@@ -86,8 +86,18 @@ async def stores(request: pytest.FixtureRequest, database: Database) -> AsyncIte
         )
 
 
-def a_request(name: str = E, *, request_id: str | None = None, subject: str = "s", now: datetime = NOW) -> StartRequest:
-    return StartRequest(id=ExecutionId(name), request_id=request_id, subject=subject, policy=POLICY, now=now)
+def a_request(
+    name: str = E,
+    *,
+    request_id: str | None = None,
+    subject: str = "s",
+    policy: Policy = POLICY,
+    origin: Origin = BY_HAND,
+    now: datetime = NOW,
+) -> StartRequest:
+    return StartRequest(
+        id=ExecutionId(name), request_id=request_id, subject=subject, policy=policy, origin=origin, now=now
+    )
 
 
 def a_task(
@@ -123,9 +133,9 @@ async def claimed(stores: Stores, now: datetime = NOW) -> FlowLease:
     return lease
 
 
-async def listed(stores: Stores, *tasks: PlannedTask, name: str = E) -> None:
+async def listed(stores: Stores, *tasks: PlannedTask, name: str = E, policy: Policy = POLICY) -> None:
     """An execution whose listing brought these tasks."""
-    await stores.executions.create(a_request(name))
+    await stores.executions.create(a_request(name, policy=policy))
     lease = await claimed(stores)
     await stores.flows.write_tasks(lease, tasks, NOW)
     await stores.flows.complete_listing(lease, NOW)
@@ -170,7 +180,8 @@ async def test_without_a_request_id_each_start_is_one(stores: Stores) -> None:
 
 async def test_executions_are_listed_newest_first_after_a_cursor(stores: Stores) -> None:
     for name in ("a", "b", "c"):
-        await stores.executions.create(a_request(name, now=NOW if name != "c" else LATER))
+        origin = Origin(trigger=Trigger.EVENT)
+        await stores.executions.create(a_request(name, origin=origin, now=NOW if name != "c" else LATER))
 
     async def ids(after: tuple[datetime, ExecutionId] | None = None, **wanted: object) -> list[str]:
         found = await stores.executions.list_executions(ExecutionFilter(**wanted), after, 2)  # type: ignore[arg-type]
@@ -224,6 +235,47 @@ async def test_a_flow_is_claimed_once_until_its_lease_ends(stores: Stores) -> No
     await stores.flows.release(first)
     await stores.flows.renew(second, LATER)
     assert (await present(stores)).start_time == NOW
+
+
+def overlapping(overlap: str) -> Policy:
+    return Policy.of_document({**POLICY.document, "overlap": overlap})
+
+
+async def test_an_execution_waits_for_those_of_its_policy_before_it(stores: Stores) -> None:
+    for name in ("a", "b", "c"):
+        await stores.executions.create(a_request(name))
+    skipped = await stores.executions.get(ExecutionId("c"))
+    assert (skipped.state, skipped.end_time, skipped.start_time) == (ExecutionState.SKIPPED, NOW, None)
+    assert skipped.state_message == "Not run, since executions/b waits and will do it."
+    lease = await claimed(stores)
+    assert await stores.flows.claim_flow(token="t", now=NOW, until=NOW) is None
+    await stores.flows.complete_listing(lease, NOW)
+    assert (lease.execution, (await claimed(stores)).execution) == ("a", "b")
+    with pytest.raises(NothingToRetry):
+        await stores.executions.retry(ExecutionId("c"), LATER)
+    with pytest.raises(ExecutionFinished):
+        await stores.executions.stop(ExecutionId("c"), LATER)
+
+
+async def test_an_execution_is_skipped_while_another_one_is_open(stores: Stores) -> None:
+    policy = overlapping("OVERLAP_SKIP")
+    for name in ("a", "b"):
+        await stores.executions.create(a_request(name, policy=policy))
+    await stores.executions.stop(ExecutionId("a"), NOW)
+    third = await stores.executions.create(a_request("c", policy=policy))
+    states = [(await stores.executions.get(ExecutionId(name))).state for name in ("a", "b")]
+    assert [*states, third.state] == [ExecutionState.STOPPED, ExecutionState.SKIPPED, ExecutionState.PENDING]
+
+
+async def test_an_execution_replaces_the_one_that_runs_when_that_has_let_go(stores: Stores) -> None:
+    (job,) = await delegated(stores, a_task("t"))
+    await stores.executions.create(a_request("next", policy=overlapping("OVERLAP_REPLACE")))
+
+    assert (await present(stores)).state is ExecutionState.STOPPING
+    assert (await present(stores)).state_message == "Stopped, since executions/next replaces it."
+    assert await stores.flows.claim_flow(token="t", now=NOW, until=LATER) is None
+    await stores.jobs.fold([a_status(job.key, TaskState.STOPPED)], LATER)
+    assert (await claimed(stores)).execution == "next"
 
 
 async def test_a_released_flow_is_free_at_once(stores: Stores) -> None:
@@ -425,7 +477,8 @@ async def test_a_task_that_has_ended_stays_as_it_ended(stores: Stores) -> None:
 async def test_executions_take_turns(stores: Stores) -> None:
     await listed(stores, *(a_task(f"a{n}") for n in range(10)))
     assert len(await stores.jobs.claim_tasks(4, NOW)) == 4
-    await listed(stores, *(a_task(f"b{n}") for n in range(3)), name="late")
+    other = Policy.of_document({**POLICY.document, "name": "policies/other"})
+    await listed(stores, *(a_task(f"b{n}") for n in range(3)), name="late", policy=other)
     turns = [job.key.task[0] for job in await stores.jobs.claim_tasks(5, NOW)]
     assert (turns.count("b"), turns.count("a")) == (3, 2)
 
@@ -440,8 +493,11 @@ async def limited(stores: Stores, *tasks: PlannedTask, name: str, policy: str = 
 
 
 async def test_a_limit_holds_over_all_executions_of_a_policy(stores: Stores) -> None:
+    """Two of them run beside each other when one is retried."""
     await limited(stores, *(a_task(f"a{n}") for n in range(4)), name="a", max_parallel_tasks=3)
+    await stores.executions.stop(ExecutionId("a"), NOW)
     await limited(stores, *(a_task(f"b{n}") for n in range(4)), name="b", max_parallel_tasks=3)
+    await stores.executions.retry(ExecutionId("a"), NOW)
     jobs = await stores.jobs.claim_tasks(10, NOW)
     assert sorted(Counter(job.key.task[0] for job in jobs).values()) == [1, 2]
     assert await stores.jobs.claim_tasks(10, NOW) == []
@@ -454,10 +510,12 @@ async def test_a_limit_holds_over_all_executions_of_a_policy(stores: Stores) -> 
 
 
 async def test_jobs_of_an_execution_that_is_being_stopped_take_room(stores: Stores) -> None:
+    await limited(stores, *(a_task(f"b{n}") for n in range(4)), name="b", max_parallel_tasks=2)
+    await stores.executions.stop(ExecutionId("b"), NOW)
     await limited(stores, a_task("a0"), a_task("a1"), name="a", max_parallel_tasks=2)
     await stores.jobs.claim_tasks(1, NOW)
     await stores.executions.stop(ExecutionId("a"), NOW)
-    await limited(stores, *(a_task(f"b{n}") for n in range(4)), name="b", max_parallel_tasks=2)
+    await stores.executions.retry(ExecutionId("b"), NOW)
     assert len(await stores.jobs.claim_tasks(10, NOW)) == 1
 
 

@@ -40,6 +40,7 @@ def a_task(name: str) -> PlannedTask:
 
 
 async def listed(pool: Pool, name: str) -> None:
+    """An execution that was listed and stopped; when all of them are retried, they run beside each other."""
     document = {
         "name": "policies/p",
         "source_registry": "registries/a",
@@ -55,12 +56,15 @@ async def listed(pool: Pool, name: str) -> None:
     assert lease is not None
     await flows.write_tasks(lease, [a_task(f"{name}{n}") for n in range(TASKS_EACH)], NOW)
     await flows.complete_listing(lease, NOW)
+    await PostgresExecutionStore(pool).stop(ExecutionId(name), NOW)
 
 
 async def test_the_limit_holds_while_jobs_end_and_others_claim(pool: Pool) -> None:
     """Three claim at once, and each of their jobs ends at its own time: never are more in flight than may be."""
     for name in EXECUTIONS:
         await listed(pool, name)
+    for name in EXECUTIONS:
+        await PostgresExecutionStore(pool).retry(ExecutionId(name), NOW)
     store = PostgresDelegationStore(pool)
     waiting = len(EXECUTIONS) * TASKS_EACH
     most = 0

@@ -424,7 +424,9 @@ async def test_stops_amid_everything_leave_each_execution_ended(
 ) -> None:
     """Claims, folds and stops lock the same rows: in another order they would wait for each other."""
     peers.catalog.resources = [a_resource(f"r{n}", "1") for n in range(40)]
-    executions = [await start(service) for _ in range(8)]
+    names = [f"policies/p{n}" for n in range(8)]
+    peers.policies.stored |= {name: a_policy(name=name) for name in names}
+    executions = [await start(service, name) for name in names]
     stops = [service.StopExecution(pb.StopExecutionRequest(name=each.name)) for each in executions[::2]]
     await asyncio.gather(*stops, return_exceptions=True)  # some may have finished before
     lasts = await asyncio.gather(*(ended(service, each) for each in executions))
@@ -437,7 +439,8 @@ async def test_stops_amid_everything_leave_each_execution_ended(
 async def test_two_replicas_submit_each_job_once(url: str, peers: Peers) -> None:
     peers.catalog.resources = [a_resource(f"r{n}", "1") for n in range(50)]
     async with running_service(url, peers) as one, running_service(url, peers) as other:
-        executions = [await start(stub) for stub in (one, other)]
+        peers.policies.stored["policies/weekly"] = a_policy(name="policies/weekly")
+        executions = [await start(one), await start(other, "policies/weekly")]
         assert {(await ended(one, each)).state for each in executions} == {Execution.STATE_SUCCEEDED}
 
     assert Counter(peers.jobs.submissions.values()) == {1: 100}
