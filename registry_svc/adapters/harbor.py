@@ -57,10 +57,11 @@ class HarborAdapter:
     async def health_check(self) -> None:
         with registry_errors(self._endpoint):
             await self._api.check()
-        # The API takes a wrong password for nobody, who may see what is public; the registry tells.
         await self._native.health_check()
 
     async def list_artifacts(self, query: Query) -> AsyncGenerator[Listing, None]:
+        # The API takes a wrong password for nobody, who sees what is public and no more. The registry tells.
+        await self._native.prove_credential()
         source = HarborSource(self._api, Retries(self._sleep))
         with registry_errors(self._endpoint):
             lister = RepositoryLister(source, query, now=datetime.now(UTC))

@@ -1,7 +1,7 @@
 """The adapter for any registry that speaks the distribution specification; others are made of the same parts."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -48,19 +48,18 @@ class NativeAdapter:
         self._client = RegistryClient(endpoint.url, http=self._http, authorizer=self._authorizer)
         self._times = CreationTimes(self._client)
         self._challenge_is_known = False
+        self._tried: str | None = None
 
     def info(self) -> Info:
         # Distribution notifies, and what is not configured to do so merely stays silent.
         return Info(description="A registry that speaks the OCI distribution specification.", sends_events=True)
 
     async def health_check(self) -> None:
-        with registry_errors(self._endpoint):
-            try:
-                await self._ping()
-            except (Unauthorized, Denied):
-                # Without a credential that is how a registry speaks which wants one for everything.
-                if self._endpoint.credential is not None:
-                    raise
+        await self._check(self._ping)
+
+    async def prove_credential(self) -> None:
+        """As health_check, with patience; for products whose own API takes a wrong credential for none."""
+        await self._check(lambda: Retries(self._sleep).run(self._ping))
 
     async def list_artifacts(self, query: Query) -> AsyncGenerator[Listing, None]:
         source = NativeSource(self._client, self._times, Retries(self._sleep))
@@ -109,9 +108,20 @@ class NativeAdapter:
             authorization = await self._authorizer.issue(wanted, rejected=rejected)
         return authorization
 
+    async def _check(self, ping: Callable[[], Awaitable[None]]) -> None:
+        with registry_errors(self._endpoint):
+            try:
+                await ping()
+            except (Unauthorized, Denied):
+                # Without a credential that is how a registry speaks which wants one for everything.
+                if self._endpoint.credential is not None:
+                    raise
+
     async def _ping(self) -> None:
         url = f"{self._endpoint.url}/v2/"
-        authorization = await self._authorizer.issue(_NO_SCOPES)
+        # A token from memory would say nothing of the credential.
+        authorization = await self._authorizer.issue(_NO_SCOPES, rejected=self._tried)
+        self._tried = authorization.value if authorization else None
         headers = {"Authorization": authorization.value} if authorization else {}
         answer = await self._http.request("GET", url, headers=headers)
         if answer.status >= 400:

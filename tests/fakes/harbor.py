@@ -4,7 +4,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import unquote, urlencode
@@ -18,9 +18,10 @@ BASE = "/api/v2.0"
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 10
 MAX_BODY_BYTES = 64 * 1024
+CHART_CONFIG = "application/vnd.cncf.helm.config.v1+json"
 FIRST_PUSH = datetime(2026, 1, 1, tzinfo=UTC)
 
-_TYPES = {"application/vnd.cncf.helm.config.v1+json": "CHART"}
+_TYPES = {CHART_CONFIG: "CHART"}
 _PROJECT_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _NAMES_IN_QUERY = re.compile(r"name=\{(.*)\}")
 _PROJECT = rf"{BASE}/projects/(?P<project>[^/]+)"
@@ -53,14 +54,15 @@ class FakeHarbor:
     push_times: dict[tuple[str, str], datetime] = field(default_factory=dict)
     """When a tag, or an untagged digest, of a repository was pushed."""
     registry: FakeRegistry = field(init=False)
+    _auth: BearerAuth = field(init=False)
 
     def __post_init__(self) -> None:
-        auth = BearerAuth(
+        self._auth = BearerAuth(
             username=self.username, password=self.password, service="harbor-registry", anonymous_pull=True
         )
         product = distribution_2()
         rules = (*product.rules, Rule(effect=self._guarded, match=Match(where=_writes)))
-        self.registry = FakeRegistry(auth=auth, behaviour=product.behaviour, rules=rules, api=self._api)
+        self.registry = FakeRegistry(auth=self._auth, behaviour=product.behaviour, rules=rules, api=self._api)
 
     async def __aenter__(self) -> Self:
         await self.registry.start()
@@ -89,6 +91,17 @@ class FakeHarbor:
 
     def push_image(self, repository: str, *tags: str, seed: int = 0, **more: Any) -> str:
         return self.push(repository, an_image((16,), seed=seed), *tags, **more)
+
+    def push_chart(self, repository: str, *tags: str) -> str:
+        """A chart of Helm, as far as its manifest goes."""
+        chart = an_image((16,))
+        body = chart.manifest.replace(b"application/vnd.oci.image.config.v1+json", CHART_CONFIG.encode())
+        return self.push(repository, replace(chart, manifest=body), *tags)
+
+    def change_password(self, password: str) -> None:
+        """Tokens that are out stay good until they expire, as in Harbor."""
+        self.password = password
+        self._auth.password = password
 
     async def _guarded(self, request: Request, handler: Handler) -> Reply:
         """Nothing is pushed to a project that is not there, or that is a proxy cache."""
