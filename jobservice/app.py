@@ -9,10 +9,11 @@ import socket
 import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from jobservice.changes import CHANNEL, Changes
 from jobservice.config import JobConfig
-from jobservice.copying import open_replication
+from jobservice.copying import open_engine
 from jobservice.delete import DeleteHandler
 from jobservice.feeder import Feeder
 from jobservice.gateways import RegistryGateway
@@ -21,8 +22,9 @@ from jobservice.postgres.runs import PostgresRunStore
 from jobservice.procrastinate_queue import ProcrastinateQueue
 from jobservice.reaper import Reaper
 from jobservice.runner import Handlers, Runner
-from jobservice.servicer import JobServicer
+from jobservice.servicer import JobServicer, Plans
 from jobservice.supervise import supervise
+from jobservice.tag_digests import TagDigests
 from jobservice.transfer import DeleteWork, ReplicateWork
 from jobservice.worker import Worker
 from service_kit.channel import open_channel
@@ -34,6 +36,14 @@ from transship.job.v1 import job_pb2_grpc
 SCHEMA = "job"
 DAY_S = 24 * 3600.0
 SERVICE_NAME = "transship.job.v1.JobService"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What does the work: a handler for each class of it, and a planner."""
+
+    handlers: Handlers
+    planner: Plans
 
 
 class JobServer(GrpcServer):
@@ -50,19 +60,18 @@ class JobServer(GrpcServer):
 async def build(config: JobConfig, stack: AsyncExitStack) -> GrpcServer:
     """The service as it runs in production."""
     channel = await stack.enter_async_context(open_channel(config.registry_target, config.client_tls()))
-    registries = RegistryGateway(channel)
-    return await build_with(
-        config,
-        stack,
-        lambda pool: {
-            ReplicateWork: open_replication(registries, pool, stack),
-            DeleteWork: DeleteHandler(registries),
-        },
-    )
+    gateway = RegistryGateway(channel)
+
+    def equip(pool: Pool) -> Equipment:
+        engine = open_engine(gateway, pool, stack)
+        deletion = DeleteHandler(gateway, TagDigests(engine.registries))
+        return Equipment(handlers={ReplicateWork: engine.replicate, DeleteWork: deletion}, planner=engine.planner)
+
+    return await build_with(config, stack, equip)
 
 
-async def build_with(config: JobConfig, stack: AsyncExitStack, make_handlers: Callable[[Pool], Handlers]) -> JobServer:
-    """The service with these handlers, by the class of the work that they do."""
+async def build_with(config: JobConfig, stack: AsyncExitStack, equip: Callable[[Pool], Equipment]) -> JobServer:
+    """The service with this equipment."""
     logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of each entry, as we do of each job
     conninfo = config.database_url.get_secret_value()
     pool = await stack.enter_async_context(open_pool(conninfo, schema=SCHEMA, max_size=config.database_pool_size))
@@ -73,11 +82,12 @@ async def build_with(config: JobConfig, stack: AsyncExitStack, make_handlers: Ca
     listening = asyncio.create_task(supervise("listener", lambda: changes.follow(listen(notifications, CHANNEL))))
     stack.callback(listening.cancel)
 
+    equipment = equip(pool)
     feeder = Feeder(pool, queue, slots=config.workers)
     runs = PostgresRunStore(pool)
     runner = Runner(
         runs,
-        make_handlers(pool),
+        equipment.handlers,
         changes,
         SystemClock(),
         worker=_worker_name(),
@@ -88,7 +98,7 @@ async def build_with(config: JobConfig, stack: AsyncExitStack, make_handlers: Ca
     worker = await stack.enter_async_context(Worker.working(queue, feeder, runner, reaper))
 
     server = JobServer(config, worker)
-    servicer = JobServicer(PostgresJobStore(pool), changes, on_submitted=feeder.wake)
+    servicer = JobServicer(PostgresJobStore(pool), changes, equipment.planner, on_submitted=feeder.wake)
     server.add(job_pb2_grpc.add_JobServiceServicer_to_server, servicer, SERVICE_NAME)
     return server
 

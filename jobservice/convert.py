@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
+
+from google.protobuf.message import Message as ProtoMessage
 
 from jobservice.delegate import Answer, Changed, Follow, Message, Stop, Submit, Submitted, Unknown
 from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry, Work
@@ -15,6 +17,7 @@ from jobservice.transfer import (
     ArtifactReference,
     DeleteWork,
     Failure,
+    PlannedReference,
     ReferenceResult,
     ReplicateWork,
     TransferOptions,
@@ -24,8 +27,10 @@ from service_kit.paging import PageToken
 from transship.job.v1 import job_pb2 as pb
 from transship.type.v1 import transfer_pb2
 
-MAX_BATCH_BYTES: Final = 1024 * 1024  # of statuses in a message; gRPC refuses 4 MiB
+MAX_BATCH_BYTES: Final = 1024 * 1024  # of statuses, or of a plan, in a message; gRPC refuses 4 MiB
 MAX_PAGE_BYTES: Final = 3 * 1024 * 1024  # a page may hold fewer than was asked for
+
+M = TypeVar("M", bound=ProtoMessage)
 
 _NAME_PREFIX: Final = "jobs/"
 
@@ -70,9 +75,14 @@ def _work_from_pb(spec: pb.JobSpec) -> Work:
     if spec.HasField("delete"):
         delete = spec.delete
         return DeleteWork(
-            registry=delete.registry, repository=delete.repository, tags=tuple(each.tag for each in delete.references)
+            registry=delete.registry,
+            repository=delete.repository,
+            references=tuple(ArtifactReference(tag=each.tag, digest=each.digest) for each in delete.references),
         )
-    replicate = spec.replicate
+    return replication_from_pb(spec.replicate)
+
+
+def replication_from_pb(replicate: pb.ReplicateWork) -> ReplicateWork:
     return ReplicateWork(
         source_registry=replicate.source_registry,
         source_repository=replicate.source_repository,
@@ -81,6 +91,7 @@ def _work_from_pb(spec: pb.JobSpec) -> Work:
         references=tuple(map(_reference_from_pb, replicate.references)),
         override=replicate.override,
         options=_options_from_pb(replicate.options),
+        backup_tag=replicate.backup_tag,
     )
 
 
@@ -131,6 +142,11 @@ def status_to_pb(status: JobStatus) -> pb.JobStatus:
     )
 
 
+def plan_to_pb(references: Iterable[PlannedReference]) -> Iterator[pb.PlanReplicationResponse]:
+    for batch in _batches(map(_planned_to_pb, references)):
+        yield pb.PlanReplicationResponse(references=batch)
+
+
 def job_to_pb(job: Job) -> pb.Job:
     return pb.Job(
         name=f"{_NAME_PREFIX}{job.spec.key}",
@@ -173,13 +189,14 @@ def _spec_to_pb(spec: JobSpec) -> pb.JobSpec:
                 references=map(_reference_to_pb, work.references),
                 override=work.override,
                 options=transfer_pb2.TransferOptions(**asdict(work.options)),
+                backup_tag=work.backup_tag,
             )
             return pb.JobSpec(key=spec.key, fairness_group=spec.fairness_group, replicate=replicate)
         case DeleteWork() as work:
             delete = pb.DeleteWork(
                 registry=work.registry,
                 repository=work.repository,
-                references=[pb.DeleteReference(tag=tag) for tag in work.tags],
+                references=[pb.DeleteReference(tag=each.tag, digest=each.digest) for each in work.references],
             )
             return pb.JobSpec(key=spec.key, fairness_group=spec.fairness_group, delete=delete)
     assert_never(spec.work)
@@ -196,6 +213,7 @@ def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:
         outcome=f"OUTCOME_{result.outcome.name}",
         failure=_failure_to_pb(result.failure),
         destination_tag=result.reference.tag_there,
+        backup_tag=result.backup_tag,
     )
 
 
@@ -217,14 +235,28 @@ def _key_reused(key: str) -> transfer_pb2.Failure:
     return transfer_pb2.Failure(reason=error.reason, message=error.message, metadata=error.metadata)
 
 
-def _batches(statuses: Iterable[pb.JobStatus]) -> Iterator[list[pb.JobStatus]]:
-    batch: list[pb.JobStatus] = []
+def _planned_to_pb(planned: PlannedReference) -> transfer_pb2.PlannedReference:
+    return transfer_pb2.PlannedReference(
+        tag=planned.reference.tag,
+        digest=planned.reference.digest,
+        destination_tag=planned.reference.tag_there,
+        action=f"ACTION_{planned.action.name}",
+        failure=_failure_to_pb(planned.failure),
+        present_digest=planned.present_digest,
+        blobs_to_move=planned.blobs_to_move,
+        bytes_to_move=planned.bytes_to_move,
+    )
+
+
+def _batches(messages: Iterable[M]) -> Iterator[list[M]]:
+    """As many at a time as fit well into one message."""
+    batch: list[M] = []
     size = 0
-    for status in statuses:
-        size += status.ByteSize()
+    for message in messages:
+        size += message.ByteSize()
         if batch and size > MAX_BATCH_BYTES:
             yield batch
-            batch, size = [], status.ByteSize()
-        batch.append(status)
+            batch, size = [], message.ByteSize()
+        batch.append(message)
     if batch:
         yield batch

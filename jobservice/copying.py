@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 
 from jobservice.access import IssuesAccess
 from jobservice.engine.mover import Mover
+from jobservice.plans import Planner
 from jobservice.postgres.bandwidth import PostgresBandwidth
 from jobservice.postgres.blob_claims import PostgresBlobClaims
 from jobservice.postgres.blob_locations import PostgresBlobLocations
@@ -20,8 +22,17 @@ from jobservice.supervise import supervise
 from service_kit.database import Pool
 
 
-def open_replication(access: IssuesAccess, pool: Pool, stack: AsyncExitStack) -> ReplicateHandler:
-    """Return the handler of replication jobs; the stack closes what it opens."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The engine, and the registries that all of it shares."""
+
+    registries: Registries
+    replicate: ReplicateHandler
+    planner: Planner
+
+
+def open_engine(access: IssuesAccess, pool: Pool, stack: AsyncExitStack) -> Engine:
+    """Return the engine on the tables of this service; the stack closes what it opens."""
     locations, claims = PostgresBlobLocations(pool), PostgresBlobClaims(pool)
     uploads, holds, bandwidth = PostgresUploads(pool), PostgresHolds(pool), PostgresBandwidth(pool)
     registries, mover = Registries(access, on_hold=holds.announce), Mover()
@@ -38,6 +49,7 @@ def open_replication(access: IssuesAccess, pool: Pool, stack: AsyncExitStack) ->
         task = asyncio.create_task(supervise(name, run))
         stack.callback(task.cancel)
     stack.push_async_callback(locations.flush)
-    return ReplicateHandler(
+    replicate = ReplicateHandler(
         registries, mover=mover, locations=locations, claims=claims, uploads=uploads, bandwidth=bandwidth
     )
+    return Engine(registries=registries, replicate=replicate, planner=Planner(registries, locations=locations))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from dataclasses import replace
 
-from jobservice.access import passing
 from jobservice.engine.blobs import BlobCopier
-from jobservice.engine.endpoint import Endpoint
 from jobservice.engine.graph import GraphCopier
 from jobservice.engine.mover import Mover
 from jobservice.engine.novelty import Novelty
@@ -17,8 +15,8 @@ from jobservice.engine.throttle import Bandwidth, Throttle
 from jobservice.engine.transfer import Route
 from jobservice.handlers import JobContext
 from jobservice.registries import Registries
-from jobservice.transfer import Failure, Outcome, ReferenceResult, ReplicateWork, Side
-from service_kit.errors import ServiceError
+from jobservice.routes import RouteClosed, opened
+from jobservice.transfer import Failure, Outcome, ReferenceResult, ReplicateWork
 
 
 class ReplicateHandler:
@@ -51,34 +49,18 @@ class ReplicateHandler:
             destination=f"{work.destination_registry} {work.destination_repository}",
             references=len(work.references),
         )
-        async with AsyncExitStack() as stack:
-            side = Side.SOURCE
-            try:
-                source = await stack.enter_async_context(
-                    self._registries.use(work.source_registry, work.source_repository, "pull")
-                )
-                side = Side.DESTINATION
-                destination = await stack.enter_async_context(
-                    self._registries.use(work.destination_registry, work.destination_repository, "pull", "push")
-                )
-            except ServiceError as error:
-                return _all_failed(context, work, error, side)
-            route = Route(
-                source=source,
-                source_repository=work.source_repository,
-                destination=destination,
-                destination_repository=work.destination_repository,
-                throttles=self._throttles(context.fairness_group, work, source, destination),
-            )
-            return await self._copier(context, work, route).copy(work.references)
+        try:
+            async with opened(self._registries, work, "pull", "push") as route:
+                throttles = self._throttles(context.fairness_group, work, route)
+                return await self._copier(context, work, replace(route, throttles=throttles)).copy(work.references)
+        except RouteClosed as closed:
+            return _all_failed(context, work, closed.failure)
 
-    def _throttles(
-        self, group: str, work: ReplicateWork, source: Endpoint, destination: Endpoint
-    ) -> tuple[Throttle, ...]:
+    def _throttles(self, group: str, work: ReplicateWork, route: Route) -> tuple[Throttle, ...]:
         limits = {
             f"{group} reads": work.options.max_bytes_per_second,
-            f"from {source.uid}": source.max_bytes_per_second,
-            f"into {destination.uid}": destination.max_bytes_per_second,
+            f"from {route.source.uid}": route.source.max_bytes_per_second,
+            f"into {route.destination.uid}": route.destination.max_bytes_per_second,
         }
         throttles = [self._bandwidth.throttle(name, limit) for name, limit in limits.items()]
         return tuple(throttle for throttle in throttles if throttle is not None)
@@ -102,18 +84,12 @@ class ReplicateHandler:
             graph,
             override=work.override,
             options=work.options,
+            backup_tag=work.backup_tag,
             progress=context.progress,
             log=context.log,
         )
 
 
-def _all_failed(context: JobContext, work: ReplicateWork, error: ServiceError, side: Side) -> list[ReferenceResult]:
-    context.log.error(error.message, reason=error.reason)
-    failure = Failure(
-        reason=error.reason,
-        message=error.message,
-        side=side,
-        retryable=passing(error),
-        metadata=dict(error.metadata),
-    )
+def _all_failed(context: JobContext, work: ReplicateWork, failure: Failure) -> list[ReferenceResult]:
+    context.log.error(failure.message, reason=failure.reason)
     return [ReferenceResult(reference=each, outcome=Outcome.FAILED, failure=failure) for each in work.references]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 
@@ -13,6 +13,7 @@ from jobservice.changes import Changes
 from jobservice.delegate import Delegation
 from jobservice.service import Jobs
 from jobservice.store import JobStore
+from jobservice.transfer import PlannedReference, ReplicateWork
 from service_kit.paging import PageToken, page_size
 from transship.job.v1 import job_pb2 as pb
 from transship.job.v1 import job_pb2_grpc
@@ -20,14 +21,21 @@ from transship.job.v1 import job_pb2_grpc
 ServicerContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"  # generic in its stubs only
 
 
+class Plans(Protocol):
+    """Tells what a replication would do."""
+
+    def plan(self, work: ReplicateWork) -> AsyncGenerator[Sequence[PlannedReference], None]: ...
+
+
 class JobServicer(job_pb2_grpc.JobServiceServicer):
     """Any replica answers for any job."""
 
-    def __init__(self, store: JobStore, changes: Changes, *, on_submitted: Callable[[], None]) -> None:
+    def __init__(self, store: JobStore, changes: Changes, plans: Plans, *, on_submitted: Callable[[], None]) -> None:
         self._store = store
         self._changes = changes
         self._on_submitted = on_submitted
         self._jobs = Jobs(store, changes)
+        self._plans = plans
 
     async def Delegate(
         self, request_iterator: AsyncIterator[pb.DelegateRequest], _context: ServicerContext
@@ -69,3 +77,11 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         async with aclosing(log) as batches:
             async for entries in batches:
                 yield pb.ReadJobLogResponse(entries=map(convert.entry_to_pb, entries))
+
+    async def PlanReplication(
+        self, request: pb.PlanReplicationRequest, _context: ServicerContext
+    ) -> AsyncIterator[pb.PlanReplicationResponse]:
+        async with aclosing(self._plans.plan(convert.replication_from_pb(request.replicate))) as batches:
+            async for batch in batches:
+                for response in convert.plan_to_pb(batch):
+                    yield response

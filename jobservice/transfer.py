@@ -78,6 +78,19 @@ class ReferenceResult:
     reference: ArtifactReference
     outcome: Outcome
     failure: Failure | None = None
+    backup_tag: str = ""  # under which is kept what was overwritten; empty for nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedReference:
+    """What would become of one reference; see PlannedReference of the protos."""
+
+    reference: ArtifactReference
+    action: Action
+    failure: Failure | None = None
+    present_digest: str = ""  # of what would be overwritten
+    blobs_to_move: int = 0
+    bytes_to_move: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,15 +115,16 @@ class ReplicateWork:
     references: tuple[ArtifactReference, ...]
     override: bool = False
     options: TransferOptions = TransferOptions()
+    backup_tag: str = ""  # template of a tag under which an overwritten one is kept; empty for no backup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteWork:
-    """Deletes tags of a repository."""
+    """Deletes tags of a repository; one that has a digest only while it stands for that."""
 
     registry: str
     repository: str
-    tags: tuple[str, ...]
+    references: tuple[ArtifactReference, ...]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,10 +13,11 @@ from jobservice.engine.graph import GraphCopier
 from jobservice.engine.limits import TransferLimits
 from jobservice.engine.mover import Mover
 from jobservice.engine.novelty import Novelty
+from jobservice.engine.planning import ReferencePlanner
 from jobservice.engine.references import AS_THEY_ARE, ReferenceCopier
 from jobservice.engine.throttle import Throttle
 from jobservice.engine.transfer import Route
-from jobservice.transfer import ArtifactReference, Failure, Progress, ReferenceResult, TransferOptions
+from jobservice.transfer import ArtifactReference, Failure, PlannedReference, Progress, ReferenceResult, TransferOptions
 from oci_client.auth import Authorizer, Credential
 from oci_client.challenge_authorizer import ChallengeAuthorizer
 from oci_client.http import HttpClient, TlsOptions
@@ -25,6 +26,7 @@ from oci_client.testing import FakeRegistry
 from oci_client.testing.messages import Action
 
 MIB = 1024 * 1024
+PLANNED_AT_ONCE = 3
 # Small, so that a blob of some megabytes goes the way of a large one.
 SMALL = TransferLimits(chunked_above=MIB, chunk=MIB, parallel_above=1 << 40)
 
@@ -185,6 +187,7 @@ class Worker:
         *,
         override: bool = True,
         options: TransferOptions = AS_THEY_ARE,
+        backup_tag: str = "",
         throttles: tuple[Throttle, ...] = (),
     ) -> "EngineJob":
         route = Route(
@@ -194,7 +197,7 @@ class Worker:
             destination_repository=to or repository,
             throttles=throttles,
         )
-        return EngineJob(self, route, override=override, options=options)
+        return EngineJob(self, route, override=override, options=options, backup_tag=backup_tag)
 
     async def copy(self, *tags: str, repository: str = "library/app", to: str = "") -> list[ReferenceResult]:
         return await self.job(repository, to).copy(*tags)
@@ -203,7 +206,9 @@ class Worker:
 class EngineJob:
     """One job, as the handler of replication jobs builds it."""
 
-    def __init__(self, worker: Worker, route: Route, *, override: bool, options: TransferOptions) -> None:
+    def __init__(
+        self, worker: Worker, route: Route, *, override: bool, options: TransferOptions, backup_tag: str
+    ) -> None:
         self.progress = Progress()
         self.log = ListLog()
         novelty = Novelty(route.destination, route.destination_repository)
@@ -221,14 +226,35 @@ class EngineJob:
         )
         graph = GraphCopier(route, blobs, log=self.log, novelty=novelty)
         self._copier = ReferenceCopier(
-            route, graph, override=override, options=options, progress=self.progress, log=self.log
+            route,
+            graph,
+            override=override,
+            options=options,
+            backup_tag=backup_tag,
+            progress=self.progress,
+            log=self.log,
+        )
+        self.planner = ReferencePlanner(
+            route,
+            override=override,
+            options=options,
+            backup_tag=backup_tag,
+            locations=memory.locations,
+            places=asyncio.Semaphore(PLANNED_AT_ONCE),
         )
 
     async def copy(self, *tags: str | ArtifactReference) -> list[ReferenceResult]:
         """Copy tags, or whatever is given as references."""
-        return await self._copier.copy(
-            [tag if isinstance(tag, ArtifactReference) else ArtifactReference(tag=tag) for tag in tags]
-        )
+        return await self._copier.copy([_reference(tag) for tag in tags])
+
+    async def plan(self, *tags: str | ArtifactReference) -> list[PlannedReference]:
+        """Plan the same, in one list."""
+        async with aclosing(self.planner.plan([_reference(tag) for tag in tags])) as batches:
+            return [planned async for batch in batches for planned in batch]
+
+
+def _reference(tag: str | ArtifactReference) -> ArtifactReference:
+    return tag if isinstance(tag, ArtifactReference) else ArtifactReference(tag=tag)
 
 
 def failure(results: Sequence[ReferenceResult]) -> Failure:

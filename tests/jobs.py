@@ -1,7 +1,7 @@
 """Builders and small working parts for tests of the job service."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,10 +11,12 @@ from jobservice.errors import JobNotFound
 from jobservice.handlers import JobContext
 from jobservice.store import Beat, Claim, Cursor, End, Finish, Reaped
 from jobservice.transfer import (
+    Action,
     ArtifactReference,
     DeleteWork,
     Failure,
     Outcome,
+    PlannedReference,
     ReferenceResult,
     ReplicateWork,
     TransferOptions,
@@ -33,7 +35,8 @@ OPTIONS = TransferOptions(
 
 
 def a_spec(key: str, *, group: str = "policies/p", tags: tuple[str, ...] = ("1",)) -> JobSpec:
-    work = DeleteWork(registry="registries/r", repository="library/nginx", tags=tags)
+    references = tuple(ArtifactReference(tag=tag) for tag in tags)
+    work = DeleteWork(registry="registries/r", repository="library/nginx", references=references)
     return JobSpec(key=key, fairness_group=group, work=work)
 
 
@@ -45,6 +48,7 @@ def a_copy(key: str, *, options: TransferOptions) -> JobSpec:
         destination_repository="mirror/nginx",
         references=(ArtifactReference(tag="1", destination_tag="app-1"),),
         options=options,
+        backup_tag="{tag}-before-{date}",
     )
     return JobSpec(key=key, fairness_group="policies/p", work=work)
 
@@ -81,6 +85,23 @@ class Script:
         if isinstance(end, Exception):
             raise end
         return end
+
+
+class Plans:
+    """A planner that copies everything, one reference a batch, and waits before the second one if it is told to."""
+
+    def __init__(self, *, stalls: bool = False) -> None:
+        self.stalls = stalls
+        self.ended = asyncio.Event()
+
+    async def plan(self, work: ReplicateWork) -> AsyncGenerator[Sequence[PlannedReference], None]:
+        try:
+            for reference in work.references:
+                yield [PlannedReference(reference=reference, action=Action.COPY, blobs_to_move=1, bytes_to_move=7)]
+                if self.stalls:
+                    await asyncio.Event().wait()
+        finally:
+            self.ended.set()
 
 
 @dataclass(kw_only=True)

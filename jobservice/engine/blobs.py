@@ -20,10 +20,10 @@ from jobservice.engine.errors import failing_at
 from jobservice.engine.mover import Mover
 from jobservice.engine.novelty import Novelty
 from jobservice.engine.ports import BlobClaims, BlobLocations, Log, Uploads
+from jobservice.engine.presence import is_known, is_wanted
 from jobservice.engine.transfer import Route
 from jobservice.engine.upload import UploadState
 from jobservice.transfer import Progress, Side
-from oci_client import media_types
 from oci_client.digest import Digest
 from oci_client.errors import Denied, Unauthorized
 from oci_client.manifest import Descriptor
@@ -86,8 +86,7 @@ class BlobCopier:
                 group.create_task(self._bring_once(blob, known), name=f"blob {blob.digest}")
 
     def _is_wanted(self, blob: Descriptor) -> bool:
-        """Tell whether the blob is for the repository; a manifest may name a foreign layer that is not there."""
-        return self._foreign_layers or not media_types.is_foreign_layer(blob.media_type)
+        return is_wanted(blob, foreign_layers=self._foreign_layers)
 
     def doubt(self, digests: Sequence[str]) -> None:
         """Forget that the destination repository has these blobs: it says that it has not."""
@@ -115,10 +114,10 @@ class BlobCopier:
 
     async def _find_or_send(self, blob: Descriptor, repositories: Sequence[str]) -> _How:
         route = self._route
+        if is_known(route, blob, repositories):
+            return _How.PRESENT
         own = route.destination_repository
         landed = route.destination.flights.landed(blob.digest)
-        if own in repositories or own == landed or self._is_its_own_source(blob):
-            return _How.PRESENT
         candidates = [*([landed] if landed else []), *repositories][:MOUNT_CANDIDATES]
         if route.source.uid == route.destination.uid:
             candidates.insert(0, route.source_repository)
@@ -152,15 +151,6 @@ class BlobCopier:
             self._locations.remember(uid, own, [blob.digest])
             flight.landed_in = own
             return how
-
-    def _is_its_own_source(self, blob: Descriptor) -> bool:
-        """Tell whether the blob is read where it is to go, because the repository only gets another tag."""
-        route = self._route
-        return (
-            route.source.uid == route.destination.uid
-            and route.source_repository == route.destination_repository
-            and not media_types.is_foreign_layer(blob.media_type)
-        )
 
     def _claim(self, blob: Descriptor) -> AbstractAsyncContextManager[bool]:
         if blob.size < CLAIM_FROM_BYTES:

@@ -35,8 +35,7 @@ class GraphCopier:
 
     async def push(self, manifest: Manifest, reference: str, depth: int = 0) -> PutResult:
         """Bring what the manifest points to, then the manifest itself under `reference`. Raises CopyError."""
-        _refuse_unsupported(manifest, depth)
-        await self._bring_content(manifest, depth)
+        await self.bring(manifest, depth)
         with failing_at(Side.DESTINATION, digest=manifest.digest):
             try:
                 result = await self._put(manifest, reference)
@@ -48,6 +47,11 @@ class GraphCopier:
                 result = await self._put(manifest, reference)
         self._here.add(manifest.digest)
         return result
+
+    async def bring(self, manifest: Manifest, depth: int = 0) -> None:
+        """Bring only what the manifest points to. Raises CopyError."""
+        refuse_unsupported(manifest, depth)
+        await self._bring_content(manifest, depth)
 
     def _doubt(self, manifest: Manifest) -> None:
         """Believe no more that anything of the manifest is there: registries name only the first that they miss."""
@@ -80,7 +84,8 @@ class GraphCopier:
         await self.push(manifest, child.digest, depth)
 
 
-def _refuse_unsupported(manifest: Manifest, depth: int) -> None:
+def refuse_unsupported(manifest: Manifest, depth: int) -> None:
+    """Raise CopyError for a manifest that is not copied; `depth` is that of the indexes around it."""
     if isinstance(manifest, Schema1Manifest):
         reason = "MANIFEST_TYPE_UNSUPPORTED"
         message = (

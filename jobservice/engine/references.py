@@ -8,11 +8,13 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
+from jobservice.engine.backups import BackupTags, TagBackup
 from jobservice.engine.decisions import Decider, Decision, first_failure
 from jobservice.engine.errors import CopyError, failing_at
 from jobservice.engine.graph import GraphCopier
-from jobservice.engine.lookups import source_manifest
+from jobservice.engine.lookups import at_destination, source_manifest
 from jobservice.engine.ports import Log
+from jobservice.engine.referrer_lists import SourceReferrers
 from jobservice.engine.referrers import ReferrerCopier, cosign_tags
 from jobservice.engine.tags import SourceTags
 from jobservice.engine.transfer import Route
@@ -26,6 +28,7 @@ from jobservice.transfer import (
     TransferOptions,
 )
 from oci_client.digest import Digest
+from oci_client.manifest import Manifest
 
 AS_THEY_ARE: Final = TransferOptions()
 REFERENCES_AT_ONCE: Final = 32  # of one job; the gates of the registries decide how many requests that makes
@@ -41,6 +44,7 @@ class ReferenceCopier:
         *,
         override: bool,
         options: TransferOptions = AS_THEY_ARE,
+        backup_tag: str = "",
         progress: Progress,
         log: Log,
     ) -> None:
@@ -51,7 +55,9 @@ class ReferenceCopier:
         self._progress = progress
         self._log = log
         self._source_tags = SourceTags(route.source, route.source_repository)
-        self._referrers = ReferrerCopier(route, graph, self._source_tags, types=options.referrer_types, log=log)
+        at_source = SourceReferrers(route, self._source_tags, types=options.referrer_types)
+        self._referrers = ReferrerCopier(route, graph, at_source, log=log)
+        self._backup_tags = BackupTags(backup_tag, repository=route.destination_repository) if backup_tag else None
         self._places = asyncio.Semaphore(REFERENCES_AT_ONCE)
 
     async def copy(self, references: Sequence[ArtifactReference]) -> list[ReferenceResult]:
@@ -84,16 +90,32 @@ class ReferenceCopier:
             case Action.SKIP:
                 return decision, ReferenceResult(reference=found, outcome=Outcome.SKIPPED, failure=decision.failure)
             case _:
-                decision = await self._copied(decision)
-                return decision, ReferenceResult(reference=decision.reference, outcome=Outcome.COPIED)
+                return await self._copied(decision)
 
-    async def _copied(self, decision: Decision) -> Decision:
+    async def _copied(self, decision: Decision) -> tuple[Decision, ReferenceResult]:
         """Copy, and return the decision with what was copied: somebody may have moved the tag since."""
         found = decision.reference
         manifest = decision.manifest or await source_manifest(self._route, str(found))
+        kept = await self._kept(decision, manifest)
         await self._graph.push(manifest, found.tag_there or manifest.digest)
         copied = found if self._options.platforms else replace(found, digest=manifest.digest)
-        return replace(decision, reference=copied, manifest=manifest)
+        result = ReferenceResult(reference=copied, outcome=Outcome.COPIED, backup_tag=kept)
+        return replace(decision, reference=copied, manifest=manifest), result
+
+    async def _kept(self, decision: Decision, manifest: Manifest) -> str:
+        """Keep what is about to be overwritten, and return under which tag; empty for nothing."""
+        tag = decision.reference.tag_there
+        if self._backup_tags is None or not tag:
+            return ""
+        if decision.present is not None:
+            self._backup_tags.name(tag, decision.present.digest)  # what cannot be named fails before any byte moves
+        await self._graph.bring(manifest)
+        # Looked up again: the blobs may have taken hours. What is pushed between this look and ours is lost; no request
+        # of the protocol guards that.
+        present = await at_destination(self._route, tag)
+        if present is None or present.digest == manifest.digest:
+            return ""
+        return await TagBackup(self._route, self._backup_tags, log=self._log).keep(tag, present.digest)
 
     async def _copy_referrers(self, decision: Decision) -> None:
         """Copy what refers to an artifact that is at the destination, and to the images of an index."""
@@ -129,6 +151,8 @@ class ReferenceCopier:
         about = {"tag": reference.tag, "digest": reference.digest}
         if reference.tag_there != reference.tag:
             about["destination_tag"] = reference.tag_there
+        if result.backup_tag:
+            about["backup_tag"] = result.backup_tag
         if result.failure is None:
             self._log.info(result.outcome.value, **about)
         elif result.outcome is Outcome.SKIPPED:

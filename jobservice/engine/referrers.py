@@ -12,29 +12,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from jobservice.engine.endpoint import Endpoint, retried
+from jobservice.engine.endpoint import retried
 from jobservice.engine.errors import failing_at
 from jobservice.engine.graph import GraphCopier
 from jobservice.engine.lookups import source_manifest
 from jobservice.engine.ports import Log
-from jobservice.engine.tags import SourceTags
+from jobservice.engine.referrer_lists import SourceReferrers, fallback_tag, in_fallback, listed
 from jobservice.engine.transfer import Route
 from jobservice.transfer import Side
 from oci_client import media_types
 from oci_client.digest import Digest
-from oci_client.errors import NotFound
 from oci_client.manifest import Descriptor, ImageIndex, ImageManifest, Manifest, parse_manifest
 
-MAX_ALGORITHM_CHARS: Final = 32  # of a fallback tag, as the specification cuts them
-MAX_ENCODED_CHARS: Final = 64
 INDEX_WRITES: Final = 3  # of a fallback index: each is read again, since another client may have overwritten it
 
 _COSIGN_SUFFIXES: Final = (".sig", ".att", ".sbom")
-
-
-def fallback_tag(subject: Digest) -> str:
-    """Return the tag under which a registry without the referrers API keeps the referrers of `subject`."""
-    return f"{subject.algorithm[:MAX_ALGORITHM_CHARS]}-{subject.encoded[:MAX_ENCODED_CHARS]}"
 
 
 def cosign_tags(subject: Digest) -> tuple[str, ...]:
@@ -45,13 +37,10 @@ def cosign_tags(subject: Digest) -> tuple[str, ...]:
 class ReferrerCopier:
     """Copies the referrers of the artifacts of one job, each once."""
 
-    def __init__(
-        self, route: Route, graph: GraphCopier, source_tags: SourceTags, *, types: Sequence[str], log: Log
-    ) -> None:
+    def __init__(self, route: Route, graph: GraphCopier, at_source: SourceReferrers, *, log: Log) -> None:
         self._route = route
         self._graph = graph
-        self._source_tags = source_tags
-        self._types = frozenset(types)
+        self._at_source = at_source
         self._log = log
         # Whose referrers are copied or being copied; things may refer to each other in a circle.
         self._seen: set[Digest] = set()
@@ -66,11 +55,11 @@ class ReferrerCopier:
                     group.create_task(self._copy_of(subject), name=f"referrers of {subject}")
 
     async def _copy_of(self, subject: Digest) -> None:
-        wanted = [each for each in await self._at_source(subject) if self._is_wanted(each)]
+        wanted = await self._at_source.of(subject)
         if not wanted:
             return
         with failing_at(Side.DESTINATION, digest=subject):
-            present = {each.digest for each in await _listed(self._route.destination, self._repository, subject)}
+            present = {each.digest for each in await listed(self._route.destination, self._repository, subject)}
         unlisted = [await self._bring(each) for each in wanted if each.digest not in present]
         await self._list_in_fallback(subject, [each for each in unlisted if each is not None])
         await self.copy(each.digest for each in wanted)
@@ -78,19 +67,6 @@ class ReferrerCopier:
     @property
     def _repository(self) -> str:
         return self._route.destination_repository
-
-    async def _at_source(self, subject: Digest) -> list[Descriptor]:
-        """Return the referrers; those of a fallback tag too, which stays when a registry gets the API later."""
-        route = self._route
-        with failing_at(Side.SOURCE, digest=subject):
-            found = await retried(lambda: route.source.client.referrers(route.source_repository, subject)) or []
-            if await self._source_tags.have(fallback_tag(subject)):
-                found += await _in_fallback(route.source, route.source_repository, subject)
-        return list({each.digest: each for each in found}.values())
-
-    def _is_wanted(self, referrer: Descriptor) -> bool:
-        # Old fallback indexes do not tell the type; then it is better to copy too much than too little.
-        return not self._types or not referrer.artifact_type or referrer.artifact_type in self._types
 
     async def _bring(self, referrer: Descriptor) -> Descriptor | None:
         """Copy a referrer; return how it is to be listed if the destination does not list it by itself."""
@@ -107,28 +83,14 @@ class ReferrerCopier:
         async with self._index_turns[subject]:
             with failing_at(Side.DESTINATION, digest=subject):
                 for _ in range(INDEX_WRITES):
-                    listed = await _in_fallback(endpoint, self._repository, subject)
-                    missing = {each.digest for each in referrers} - {each.digest for each in listed}
+                    there = await in_fallback(endpoint, self._repository, subject)
+                    missing = {each.digest for each in referrers} - {each.digest for each in there}
                     if not missing:
                         return
                     added = [each for each in referrers if each.digest in missing]
-                    index = fallback_index([*listed, *added])
+                    index = fallback_index([*there, *added])
                     await retried(lambda index=index: endpoint.client.put_manifest(self._repository, tag, index))  # type: ignore[misc]
         self._log.warning("somebody else keeps changing the fallback index", tag=tag)
-
-
-async def _listed(endpoint: Endpoint, repository: str, subject: Digest) -> list[Descriptor]:
-    """Return what a registry lists as referring to `subject`, by whichever way it has."""
-    found = await retried(lambda: endpoint.client.referrers(repository, subject))
-    return await _in_fallback(endpoint, repository, subject) if found is None else found
-
-
-async def _in_fallback(endpoint: Endpoint, repository: str, subject: Digest) -> list[Descriptor]:
-    try:
-        index = await retried(lambda: endpoint.client.get_manifest(repository, fallback_tag(subject)))
-    except NotFound:
-        return []
-    return list(index.manifests) if isinstance(index, ImageIndex) else []
 
 
 def manifest_descriptor(manifest: Manifest) -> Descriptor:

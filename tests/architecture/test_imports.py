@@ -18,7 +18,7 @@ ALLOWED: Final = {
     "replication": (),
     "service_kit": (),
     **dict.fromkeys(SERVICES, ("service_kit", "oci_client", "replication", *STUBS)),
-    "jobservice.engine": ("oci_client", "jobservice.transfer"),
+    "jobservice.engine": ("oci_client", "replication", "jobservice.transfer"),
     "transship.local": ("service_kit",),
     "transship.sdk": ("service_kit", "transship.local", *STUBS),  # it finds the stack of this machine
     "transship.cli": ("service_kit", "oci_client", "transship"),

@@ -11,11 +11,11 @@ import grpc
 import psycopg
 import pytest
 
-from jobservice.app import JobServer, build_with
+from jobservice.app import Equipment, JobServer, build_with
 from jobservice.config import JobConfig
 from jobservice.transfer import DeleteWork
 from service_kit.channel import open_channel
-from tests.jobs import Script, failed
+from tests.jobs import Plans, Script, failed
 from tests.postgres import Database
 from transship.job.v1 import job_pb2 as pb
 from transship.job.v1 import job_pb2_grpc
@@ -30,11 +30,14 @@ async def url(database: Database) -> str:
 
 
 @asynccontextmanager
-async def process(url: str, handler: Script, *, workers: int = 4) -> AsyncIterator[JobServer]:
+async def process(
+    url: str, handler: Script, *, workers: int = 4, plans: Plans | None = None
+) -> AsyncIterator[JobServer]:
     """A process of the job service whose jobs are done by the handler."""
     config = JobConfig.model_validate({"database_url": url, "registry_target": "127.0.0.1:1", "workers": workers})
     async with AsyncExitStack() as stack:
-        server = await build_with(config, stack, lambda _pool: {DeleteWork: handler})
+        equipment = Equipment(handlers={DeleteWork: handler}, planner=plans or Plans())
+        server = await build_with(config, stack, lambda _pool: equipment)
         await server.start()
         try:
             yield server
@@ -323,3 +326,54 @@ async def test_jobs_are_listed_and_stopped_by_name(url: str) -> None:
         await stub.StopJob(pb.StopJobRequest(name="jobs/job-0"))
         await client.until_ended("job-0")
         assert (await stub.GetJob(pb.GetJobRequest(name="jobs/job-0"))).status.stop_requested
+
+
+def a_plan(*tags: str) -> pb.PlanReplicationRequest:
+    work = pb.ReplicateWork(
+        source_registry="registries/a",
+        source_repository="library/nginx",
+        destination_registry="registries/b",
+        destination_repository="mirror/nginx",
+        references=[pb.ReplicateReference(tag=tag) for tag in tags],
+    )
+    return pb.PlanReplicationRequest(replicate=work)
+
+
+async def test_a_plan_is_streamed_and_leaves_no_job(url: str) -> None:
+    async with process(url, Script()) as server, stub_of(server) as stub:
+        told = [each async for part in stub.PlanReplication(a_plan("1", "2")) for each in part.references]
+
+        assert [(each.tag, each.destination_tag, each.bytes_to_move) for each in told] == [("1", "1", 7), ("2", "2", 7)]
+        assert list((await stub.ListJobs(pb.ListJobsRequest())).jobs) == []
+
+
+async def test_a_plan_of_nothing_is_refused(url: str) -> None:
+    async with process(url, Script()) as server, stub_of(server) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.PlanReplication(a_plan()).read()
+
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_plan_ends_with_its_caller(url: str) -> None:
+    plans = Plans(stalls=True)
+    async with process(url, Script(), plans=plans) as server, stub_of(server) as stub:
+        call: Any = stub.PlanReplication(a_plan("1", "2"))
+        await call.read()
+        call.cancel()
+        async with asyncio.timeout(PATIENCE_S):
+            await plans.ended.wait()
+
+
+async def test_a_plan_ends_when_the_replica_goes_down(url: str) -> None:
+    plans = Plans(stalls=True)
+    async with process(url, Script(), plans=plans) as server, stub_of(server) as stub:
+        call: Any = stub.PlanReplication(a_plan("1", "2"))
+        await call.read()
+        draining = asyncio.create_task(server.drain(PATIENCE_S))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+        await draining
+
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert plans.ended.is_set()

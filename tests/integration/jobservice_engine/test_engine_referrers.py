@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from jobservice.engine.referrers import cosign_tags, fallback_tag
+from jobservice.engine.referrer_lists import fallback_tag
+from jobservice.engine.referrers import cosign_tags
 from jobservice.transfer import ArtifactReference, Outcome, TransferOptions
 from oci_client.client import RegistryClient
 from oci_client.digest import Digest

@@ -1,39 +1,89 @@
 """The handler that deletes tags."""
 
+import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
-from jobservice.delete import DeleteHandler
+from jobservice.delete import DELETIONS_AT_ONCE, DeleteHandler
 from jobservice.handlers import JobContext, JobLog
-from jobservice.transfer import DeleteWork, Outcome, Progress
+from jobservice.transfer import ArtifactReference, DeleteWork, Outcome, Progress
 from service_kit.errors import Kind, RemoteError, ServiceError
 
 
 class Registries:
-    """Has some tags; others make it raise."""
+    """Has some tags with their digests; others make it raise."""
 
-    def __init__(self, tags: set[str], **errors: ServiceError) -> None:
-        self.tags = tags
+    def __init__(
+        self,
+        *tags: str,
+        digests: Mapping[str, str] = MappingProxyType({}),
+        errors: Mapping[str, ServiceError] = MappingProxyType({}),
+    ) -> None:
+        self.tags = dict.fromkeys(tags, "sha256:a") | dict(digests)
         self.errors = errors
+        self.under_way = 0
+        self.most_under_way = 0
+        self.looked_at: list[str] = []
 
     async def delete_tag(self, registry: str, repository: str, tag: str) -> None:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
         if tag in self.errors:
             raise self.errors[tag]
         if tag not in self.tags:
             raise RemoteError.of(Kind.NOT_FOUND, reason="TAG_NOT_FOUND", message="No such tag.")
-        self.tags.remove(tag)
+        del self.tags[tag]
+
+    async def digest_of(self, registry: str, repository: str, tag: str) -> str | None:
+        self.looked_at.append(tag)
+        return self.tags.get(tag)
 
 
-def a_context(*tags: str) -> JobContext:
-    work = DeleteWork(registry="registries/r", repository="library/nginx", tags=tags)
+def a_context(*references: str | ArtifactReference) -> JobContext:
+    given = [each if isinstance(each, ArtifactReference) else ArtifactReference(tag=each) for each in references]
+    work = DeleteWork(registry="registries/r", repository="library/nginx", references=tuple(given))
     log = JobLog(lambda: datetime(2026, 1, 1, tzinfo=UTC))
     return JobContext(key="a", fairness_group="policies/p", attempt=1, work=work, progress=Progress(), log=log)
 
 
-async def test_tags_are_deleted_and_missing_ones_are_gone() -> None:
-    registries = Registries({"1", "2", "other"})
-    results = await DeleteHandler(registries).run(a_context("1", "2", "gone"))
-    assert [result.outcome for result in results] == [Outcome.DELETED] * 3
-    assert registries.tags == {"other"}
+def handler(registries: Registries) -> DeleteHandler:
+    return DeleteHandler(registries, registries)
+
+
+async def test_tags_are_deleted_and_one_that_is_gone_is_done_with() -> None:
+    registries = Registries("1", "2", "other")
+    context = a_context("1", "2", "gone")
+    results = await handler(registries).run(context)
+    assert [result.outcome for result in results] == [Outcome.DELETED, Outcome.DELETED, Outcome.UNCHANGED]
+    assert list(registries.tags) == ["other"]
+    assert registries.looked_at == []
+    assert (context.progress.references_total, context.progress.references_unchanged) == (3, 1)
+
+
+async def test_a_tag_is_deleted_only_while_it_has_its_digest() -> None:
+    registries = Registries(digests={"same": "sha256:a", "moved": "sha256:b"})
+    references = [ArtifactReference(tag=tag, digest="sha256:a") for tag in ("same", "moved", "gone")]
+    context = a_context(*references)
+
+    same, moved, gone = await handler(registries).run(context)
+
+    assert [same.outcome, moved.outcome, gone.outcome] == [Outcome.DELETED, Outcome.SKIPPED, Outcome.UNCHANGED]
+    assert moved.failure is not None
+    assert moved.failure.reason == "TAG_CHANGED"
+    assert moved.failure.metadata == {"tag": "moved", "expected": "sha256:a", "present": "sha256:b"}
+    assert registries.tags == {"moved": "sha256:b"}
+    assert context.progress.references_skipped == 1
+
+
+async def test_some_tags_go_side_by_side_and_no_more() -> None:
+    tags = [str(number) for number in range(3 * DELETIONS_AT_ONCE)]
+    registries = Registries(*tags)
+    results = await handler(registries).run(a_context(*tags))
+    assert [result.reference.tag for result in results] == tags
+    assert registries.most_under_way == DELETIONS_AT_ONCE
 
 
 async def test_a_refusal_fails_its_tag_only() -> None:
@@ -41,7 +91,7 @@ async def test_a_refusal_fails_its_tag_only() -> None:
         Kind.FAILED_PRECONDITION, reason="TAG_DELETION_UNSUPPORTED", message="Shared.", metadata={"tag": "1"}
     )
     context = a_context("1", "2")
-    refused, deleted = await DeleteHandler(Registries({"2"}, **{"1": refusal})).run(context)
+    refused, deleted = await handler(Registries("2", errors={"1": refusal})).run(context)
 
     assert (refused.outcome, deleted.outcome) == (Outcome.FAILED, Outcome.DELETED)
     assert refused.failure is not None
@@ -52,6 +102,6 @@ async def test_a_refusal_fails_its_tag_only() -> None:
 
 async def test_an_unreachable_service_is_worth_another_attempt() -> None:
     away = RemoteError.of(Kind.UNAVAILABLE, reason="SERVICE_UNAVAILABLE", message="Away.", retry_after_s=3)
-    [result] = await DeleteHandler(Registries(set(), **{"1": away})).run(a_context("1"))
+    [result] = await handler(Registries(errors={"1": away})).run(a_context("1"))
     assert result.failure is not None
     assert (result.failure.retryable, result.failure.metadata["retry_after_s"]) == (True, "3")

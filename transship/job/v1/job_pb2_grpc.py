@@ -150,8 +150,9 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PlanReplication(self, request, context):
-        """Streams what a job would do to each of its references, and changes nothing: nothing is stored, no blob is read, and
-        the destination is only asked. Ends when every reference was told.
+        """Streams what a job would do to each of its references, in their order, and changes nothing: nothing is stored, no
+        blob is read, and the destination is only asked. Ends when every reference was told. A registry to which there is no
+        access is told as the failure of every reference.
 
         Errors:
         * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.

@@ -83,8 +83,9 @@ class JobServiceStub:
     * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; read on after the last line.
     """
     PlanReplication: _grpc.UnaryStreamMultiCallable[_job_pb2.PlanReplicationRequest, _job_pb2.PlanReplicationResponse]
-    """Streams what a job would do to each of its references, and changes nothing: nothing is stored, no blob is read, and
-    the destination is only asked. Ends when every reference was told.
+    """Streams what a job would do to each of its references, in their order, and changes nothing: nothing is stored, no
+    blob is read, and the destination is only asked. Ends when every reference was told. A registry to which there is no
+    access is told as the failure of every reference.
 
     Errors:
     * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
@@ -146,8 +147,9 @@ class JobServiceAsyncStub(JobServiceStub):
     * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; read on after the last line.
     """
     PlanReplication: _aio.UnaryStreamMultiCallable[_job_pb2.PlanReplicationRequest, _job_pb2.PlanReplicationResponse]  # type: ignore[assignment]
-    """Streams what a job would do to each of its references, and changes nothing: nothing is stored, no blob is read, and
-    the destination is only asked. Ends when every reference was told.
+    """Streams what a job would do to each of its references, in their order, and changes nothing: nothing is stored, no
+    blob is read, and the destination is only asked. Ends when every reference was told. A registry to which there is no
+    access is told as the failure of every reference.
 
     Errors:
     * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
@@ -248,8 +250,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.PlanReplicationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_pb2.PlanReplicationResponse], _abc.AsyncIterator[_job_pb2.PlanReplicationResponse]]:
-        """Streams what a job would do to each of its references, and changes nothing: nothing is stored, no blob is read, and
-        the destination is only asked. Ends when every reference was told.
+        """Streams what a job would do to each of its references, in their order, and changes nothing: nothing is stored, no
+        blob is read, and the destination is only asked. Ends when every reference was told. A registry to which there is no
+        access is told as the failure of every reference.
 
         Errors:
         * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
