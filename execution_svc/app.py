@@ -13,7 +13,13 @@ from execution_svc.delegation.delegator import Delegator
 from execution_svc.delegation.leader import run_as_leader
 from execution_svc.flows.worker import FlowWorkers
 from execution_svc.gateways import RemoteCatalog, RemoteJobs, RemotePolicies
-from execution_svc.postgres import PostgresDelegationStore, PostgresExecutionStore, PostgresFlowStore
+from execution_svc.postgres import (
+    PostgresDelegationStore,
+    PostgresExecutionStore,
+    PostgresFlowStore,
+    PostgresRetentionStore,
+)
+from execution_svc.retention import RetentionLoop
 from execution_svc.service import Executions
 from execution_svc.servicer import ExecutionServicer
 from execution_svc.signals import Changes
@@ -48,6 +54,8 @@ async def build(config: ExecutionConfig, stack: AsyncExitStack) -> GrpcServer:
     _run_beside("changes", partial(changes.run, conninfo), stack)
     _run_beside("flows", flows.run, stack)
     _run_beside("delegation", partial(run_as_leader, conninfo, delegator.run), stack)
+    retention = RetentionLoop(PostgresRetentionStore(pool), policies, config.retention(), clock)
+    _run_beside("retention", retention.run, stack)
     server = GrpcServer(config.listen, config.server_tls())
     executions = Executions(PostgresExecutionStore(pool), policies, jobs, changes, clock)
     servicer = ExecutionServicer(executions, clock)

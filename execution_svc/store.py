@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from execution_svc.domain.execution import Execution, ExecutionFilter, ExecutionId, FlowLease, StartRequest
+from execution_svc.domain.retention import Retention
 from execution_svc.domain.task import Collision, Job, JobKey, JobStatus, PlannedTask, Task, TaskFilter, TaskId
 from execution_svc.domain.transfer import Failure, Reference
 
@@ -127,4 +128,16 @@ class DelegationStore(Protocol):
 
         A status of another run, with an old revision, or of a task that has ended changes nothing.
         """
+        ...
+
+
+class RetentionStore(Protocol):
+    """What is asked about executions that have ended long ago."""
+
+    async def policies_with_ended(self) -> list[str]:
+        """Names of policies of which there are ended executions; inline policies share the empty name."""
+        ...
+
+    async def delete_batch(self, policy: str, keep: Retention, now: datetime) -> bool:
+        """Deletes some of the policy's ended executions that are not to be kept; whether there may be more."""
         ...

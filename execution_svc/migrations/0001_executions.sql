@@ -71,6 +71,8 @@ CREATE INDEX executions_newest ON executions (create_time DESC, id DESC);
 CREATE INDEX executions_newest_of_policy ON executions (policy, create_time DESC, id DESC);
 CREATE INDEX executions_to_list ON executions (create_time)
  WHERE state IN ('PENDING', 'RUNNING') AND NOT listing_complete AND failure IS NULL;
+CREATE INDEX executions_ended ON executions (policy, create_time, id) WHERE end_time IS NOT NULL;
+CREATE INDEX executions_ended_by_time ON executions (policy, end_time) WHERE end_time IS NOT NULL;
 CREATE INDEX executions_open ON executions (state) WHERE end_time IS NULL;
 CREATE INDEX executions_open_of_policy ON executions (policy, ordinal) WHERE end_time IS NULL;
 
@@ -194,8 +196,9 @@ $function$;
 
 CREATE TRIGGER tasks_added AFTER INSERT ON tasks
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tally_tasks();
+-- Tasks that go with their execution need no counting: PostgreSQL deletes them in a trigger of its own.
 CREATE TRIGGER tasks_removed AFTER DELETE ON tasks
-    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tally_tasks();
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION tally_tasks();
 CREATE TRIGGER tasks_changed AFTER UPDATE ON tasks
     REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tally_tasks();
 

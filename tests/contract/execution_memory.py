@@ -18,6 +18,7 @@ from execution_svc.domain.execution import (
 from execution_svc.domain.limits import OUTSIDE_OF_WINDOWS, Limits
 from execution_svc.domain.origin import Trigger
 from execution_svc.domain.overlap import OpenExecution, place, replaced_by
+from execution_svc.domain.retention import Retention
 from execution_svc.domain.task import (
     Collision,
     Job,
@@ -67,7 +68,7 @@ class _TaskRow:
 
 
 class MemoryStore:
-    """All three stores in one."""
+    """All stores in one."""
 
     def __init__(self) -> None:
         self._rows: dict[ExecutionId, _Row] = {}
@@ -296,6 +297,24 @@ class MemoryStore:
                     each.revision = status.revision
                     each.task = _folded(each.task, status, now)
                     self._settle(self._row(each.task.execution), now)
+
+    # What is asked about executions that have ended.
+
+    async def policies_with_ended(self) -> list[str]:
+        return sorted({row.execution.policy.name for row in self._rows.values() if row.execution.end_time})
+
+    async def delete_batch(self, policy: str, keep: Retention, now: datetime) -> bool:
+        executions = sorted(
+            (row.execution for row in self._rows.values()), key=lambda each: (each.create_time, each.id)
+        )
+        ended = [each for each in executions if each.policy.name == policy and each.end_time]
+        before = keep.ended_before(now)
+        surplus = ended[: -keep.max_count] if keep.max_count else []
+        surplus += [each for each in ended if before and each.end_time and each.end_time < before]
+        for each in {each.id for each in surplus}:
+            del self._rows[each]
+            self._tasks = {key: row for key, row in self._tasks.items() if row.task.execution != each}
+        return bool(surplus)
 
     # What they have in common.
 

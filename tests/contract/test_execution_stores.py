@@ -41,8 +41,13 @@ from execution_svc.domain.task import (
     TaskState,
 )
 from execution_svc.domain.transfer import Failure, Outcome, Progress, Reference, ReferenceResult, Side
-from execution_svc.postgres import PostgresDelegationStore, PostgresExecutionStore, PostgresFlowStore
-from execution_svc.store import DelegationStore, ExecutionStore, FlowStore
+from execution_svc.postgres import (
+    PostgresDelegationStore,
+    PostgresExecutionStore,
+    PostgresFlowStore,
+    PostgresRetentionStore,
+)
+from execution_svc.store import DelegationStore, ExecutionStore, FlowStore, RetentionStore
 from service_kit.database import open_pool
 from tests.contract.execution_memory import MemoryStore
 from tests.postgres import Database
@@ -70,19 +75,21 @@ class Stores:
     executions: ExecutionStore
     flows: FlowStore
     jobs: DelegationStore
+    retention: RetentionStore
 
 
 @pytest.fixture(params=["memory", "postgres"])
 async def stores(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Stores]:
     if request.param == "memory":
         memory = MemoryStore()
-        yield Stores(executions=memory, flows=memory, jobs=memory)
+        yield Stores(executions=memory, flows=memory, jobs=memory, retention=memory)
         return
     async with open_pool(await database("execution_svc"), schema="execution") as pool:
         yield Stores(
             executions=PostgresExecutionStore(pool),
             flows=PostgresFlowStore(pool),
             jobs=PostgresDelegationStore(pool),
+            retention=PostgresRetentionStore(pool),
         )
 
 

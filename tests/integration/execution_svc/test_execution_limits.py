@@ -39,13 +39,13 @@ def a_task(name: str) -> PlannedTask:
     )
 
 
-async def listed(pool: Pool, name: str) -> None:
+async def listed(pool: Pool, name: str, *, tasks: int = TASKS_EACH, max_parallel: int = MAX_PARALLEL) -> None:
     """An execution that was listed and stopped; when all of them are retried, they run beside each other."""
     document = {
         "name": "policies/p",
         "source_registry": "registries/a",
         "destinations": [{"registry": "registries/b"}],
-        "max_parallel_tasks": MAX_PARALLEL,
+        "max_parallel_tasks": max_parallel,
     }
     request = StartRequest(
         id=ExecutionId(name), request_id=None, subject="", policy=Policy.of_document(document), now=NOW
@@ -54,7 +54,7 @@ async def listed(pool: Pool, name: str) -> None:
     flows = PostgresFlowStore(pool)
     lease = await flows.claim_flow(token=name, now=NOW, until=NOW + timedelta(seconds=10))
     assert lease is not None
-    await flows.write_tasks(lease, [a_task(f"{name}{n}") for n in range(TASKS_EACH)], NOW)
+    await flows.write_tasks(lease, [a_task(f"{name}{n}") for n in range(tasks)], NOW)
     await flows.complete_listing(lease, NOW)
     await PostgresExecutionStore(pool).stop(ExecutionId(name), NOW)
 
@@ -90,3 +90,18 @@ async def test_the_limit_holds_while_jobs_end_and_others_claim(pool: Pool) -> No
 
     assert (len(done), await store.in_flight()) == (waiting, [])
     assert 1 < most <= MAX_PARALLEL
+
+
+async def test_thousands_of_waiting_tasks_are_stopped_by_one_statement(pool: Pool) -> None:
+    await listed(pool, "a", tasks=5000, max_parallel=100)
+    await PostgresExecutionStore(pool).retry(ExecutionId("a"), NOW)
+    jobs = await PostgresDelegationStore(pool).claim_tasks(100, NOW)
+
+    stopping = await PostgresExecutionStore(pool).stop(ExecutionId("a"), NOW)
+
+    assert (stopping.state, stopping.task_counts.stopped, stopping.task_counts.pending) == ("STOPPING", 4900, 100)
+    assert len(await PostgresDelegationStore(pool).to_stop()) == len(jobs)
+    async with pool.connection() as conn:
+        # Rows written by one statement have the transaction and the command in it in common.
+        cursor = await conn.execute("SELECT DISTINCT xmin::text, cmin::text FROM tasks WHERE state = 'STOPPED'")
+        assert len(await cursor.fetchall()) == 1

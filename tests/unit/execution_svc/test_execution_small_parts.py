@@ -1,6 +1,7 @@
 """Job keys, patience, newest statuses, wake-ups and the configuration."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from execution_svc.config import ExecutionConfig
 from execution_svc.delegation.session import newest
 from execution_svc.domain.execution import ExecutionId, ExecutionState
+from execution_svc.domain.retention import Retention
 from execution_svc.domain.task import JobKey, JobStatus, TaskId, TaskState
 from execution_svc.patience import REGISTRY_PATIENCE_S, SERVICE_PATIENCE_S, patience_s, waits_s
 from execution_svc.signals import Changes
@@ -75,3 +77,21 @@ def test_job_targets_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(f"TRANSSHIP_EXECUTION_{name}", value)
     config = ExecutionConfig()  # type: ignore[call-arg]  # from the environment
     assert (config.job_targets, config.flow_workers) == (("a:1", "b:2"), 10)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({}, Retention()),
+        ({"max_count": 5}, Retention(max_count=5)),
+        ({"max_age": "86400s"}, Retention(max_age=timedelta(days=1))),
+        ({"max_age": "0.250s"}, Retention(max_age=timedelta(milliseconds=250))),
+    ],
+)
+def test_a_retention_is_read_as_the_policy_has_it(document: dict[str, object], expected: Retention) -> None:
+    assert Retention.of_document(document) == expected
+
+
+def test_an_age_beyond_all_time_deletes_nothing() -> None:
+    ten_thousand_years = Retention.of_document({"max_age": "315576000000s"})
+    assert ten_thousand_years.ended_before(datetime(2026, 1, 1, tzinfo=UTC)) is None
