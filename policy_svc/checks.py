@@ -6,8 +6,9 @@ from typing import Protocol
 
 from policy_svc.domain.errors import registry_not_found
 from policy_svc.domain.policy import PolicySpec
-from policy_svc.domain.rules import check_destinations, check_dimensions, check_texts
-from replication.filters import Dimension
+from policy_svc.domain.registry import RegistryInfo
+from policy_svc.domain.rules import check_destinations, check_source, check_spec
+from policy_svc.domain.trigger import EventTrigger
 
 
 class RegistryGateway(Protocol):
@@ -15,14 +16,17 @@ class RegistryGateway(Protocol):
         """The true name of a registry that may be named by its uid; None when there is no such registry."""
         ...
 
-    async def filter_dimensions(self, name: str) -> frozenset[Dimension]:
-        """What the artifacts of the registry can be filtered by."""
+    async def info(self, name: str) -> RegistryInfo:
+        """What the registry can do."""
         ...
 
 
 class PolicyChecks:
-    def __init__(self, registries: RegistryGateway) -> None:
+    """With `fast_schedules`, a schedule may run every minute or more often."""
+
+    def __init__(self, registries: RegistryGateway, *, fast_schedules: bool = False) -> None:
         self._registries = registries
+        self._fast_schedules = fast_schedules
 
     async def checked(self, spec: PolicySpec, before: PolicySpec | None = None) -> PolicySpec:
         """The spec with the true names of its registries.
@@ -33,13 +37,14 @@ class PolicyChecks:
             InvalidRequest: the spec breaks a rule.
             ServiceError: of the reason REGISTRY_NOT_FOUND, or the registry service does not answer.
         """
-        check_texts(spec)
+        schedule_is_old = before is not None and spec.trigger == before.trigger
+        check_spec(spec, fast_schedules=self._fast_schedules or schedule_is_old)
         known = before.registries if before else frozenset()
         names = await self._true_names(spec, spec.registries - known)
         resolved = spec.with_registries(lambda name: names.get(name, name))
         check_destinations(resolved)
-        if resolved.filters and not (before and _same_selection(resolved, before)):
-            check_dimensions(resolved, await self._registries.filter_dimensions(resolved.source_registry))
+        if _asks_of_source(resolved) and not (before and _asks_the_same(resolved, before)):
+            check_source(resolved, await self._registries.info(resolved.source_registry))
         return resolved
 
     async def _true_names(self, spec: PolicySpec, asked: Collection[str]) -> dict[str, str]:
@@ -53,5 +58,14 @@ class PolicyChecks:
         return {name: true_name for name, true_name in found.items() if true_name is not None}
 
 
-def _same_selection(spec: PolicySpec, other: PolicySpec) -> bool:
-    return (spec.source_registry, spec.filters) == (other.source_registry, other.filters)
+def _asks_of_source(spec: PolicySpec) -> bool:
+    """Whether the policy asks something that not every registry can do."""
+    return bool(spec.filters) or isinstance(spec.trigger, EventTrigger)
+
+
+def _asks_the_same(spec: PolicySpec, other: PolicySpec) -> bool:
+    return _asked(spec) == _asked(other)
+
+
+def _asked(spec: PolicySpec) -> tuple[object, ...]:
+    return spec.source_registry, spec.filters, isinstance(spec.trigger, EventTrigger)

@@ -18,16 +18,18 @@ _REGISTRY_UID: Final = re.compile(r"registries/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9
 class PolicyService:
     """Keeps policies sound. A key is the id of a policy or its uid."""
 
-    def __init__(self, store: PolicyStore, registries: RegistryGateway, clock: Clock) -> None:
+    def __init__(
+        self, store: PolicyStore, registries: RegistryGateway, clock: Clock, *, fast_schedules: bool = False
+    ) -> None:
+        """With `fast_schedules`, a schedule may run every minute or more often."""
         self._store = store
         self._registries = registries
-        self._checks = PolicyChecks(registries)
+        self._checks = PolicyChecks(registries, fast_schedules=fast_schedules)
         self._clock = clock
 
     async def create(self, policy_id: str, spec: PolicySpec) -> Policy:
         checked = await self._checks.checked(spec)
-        now = self._clock.now()
-        policy = Policy(id=policy_id, uid=str(uuid.uuid4()), spec=checked, create_time=now, update_time=now)
+        policy = Policy.new(policy_id, str(uuid.uuid4()), checked, self._clock.now())
         await self._store.add(policy)
         return policy
 

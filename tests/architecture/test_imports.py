@@ -50,7 +50,7 @@ CLOSED: Final = (
     Closed(modules=rf"{_SERVICE}\.service\b.*", names=("grpc", "_pb2", "servicer", "convert", "postgres", "app")),
     Closed(modules=rf"{_SERVICE}\.store", names=("grpc", "_pb2", "servicer", "service", "postgres", "app")),
     Closed(modules=rf"{_SERVICE}\.postgres\b.*", names=("grpc", "_pb2", "servicer", "service", "app")),
-    Closed(modules=rf"{_SERVICE}\.(servicer|convert)", names=("postgres", "app", *DATABASE_LIBRARIES)),
+    Closed(modules=rf"{_SERVICE}\.(servicer|convert)\b.*", names=("postgres", "app", *DATABASE_LIBRARIES)),
     # The wiring knows all the others, so none of them knows the wiring.
     Closed(modules=rf"{_SERVICE}\.(?!__main__|app\b).*", names=("app", "__main__")),
 )

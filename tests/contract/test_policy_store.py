@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
-from policy_svc.domain.policy import Destination
+from policy_svc.domain.policy import Deletion, Destination, PolicySpec, Retention
+from policy_svc.domain.trigger import EventTrigger
 from policy_svc.postgres import PostgresPolicyStore
 from policy_svc.store import PolicyStore
-from replication.filters import Action, Dimension, FilterRule
-from replication.matchers import Regex, Semver
+from replication.newest import Newest, Order
 from service_kit.database import open_pool
-from tests.policies import NOW, OPTIONS, MemoryPolicyStore, a_policy, a_rule, a_spec
+from tests.policies import NOW, OPTIONS, MemoryPolicyStore, a_policy, a_spec, everything
 from tests.postgres import Database
 
 
@@ -27,23 +27,31 @@ async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIter
 
 
 async def test_a_policy_comes_back_as_it_was(store: PolicyStore) -> None:
-    spec = a_spec(
-        Destination(registry="registries/backup", namespace="mirror"),
-        Destination(registry="registries/third", repository="web/nginx"),
-        filters=[
-            a_rule("library/{nginx,réd\\*}"),
-            a_rule("v1.?", Dimension.TAG, Action.EXCLUDE),
-            FilterRule(dimension=Dimension.TAG, matcher=Semver(">=1.2 <2")),
-            FilterRule(dimension=Dimension.LABEL, matcher=Regex(r"prod\d+")),
-            a_rule("image", Dimension.RESOURCE_TYPE),
-        ],
-        description="Überall",
-    )
-    policy = a_policy(spec=replace(spec, override=True, disabled=True, options=OPTIONS))
+    policy = a_policy(spec=everything())
     await store.add(policy)
 
     assert await store.get("nightly") == policy
     assert await store.get(policy.uid) == policy
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        a_spec(),
+        replace(a_spec(Destination(registry="registries/third", repository="web/nginx")), disabled=True),
+        replace(a_spec(), trigger=EventTrigger(), deletion=Deletion(on_event=True)),
+        replace(a_spec(), newest=Newest(order=Order.SEMVER, count=1), retention=Retention(max_count=1)),
+        replace(everything(), disabled=True),
+    ],
+)
+async def test_what_is_unset_comes_back_unset(store: PolicyStore, spec: PolicySpec) -> None:
+    await store.add(a_policy())
+    changed = a_policy().changed(spec, NOW)
+    await store.add(a_policy("other", spec=spec))
+
+    assert await store.replace(changed)
+    assert await store.get("nightly") == changed
+    assert (await store.get("other")).spec == spec
 
 
 async def test_an_id_is_given_once(store: PolicyStore) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from policy_svc.convert.requests import MUTABLE
 from policy_svc.gateways import GrpcRegistryGateway
 from policy_svc.postgres import PostgresPolicyStore
 from policy_svc.service import PolicyService
@@ -25,7 +27,7 @@ from transship.policy.v1 import policy_pb2 as pb
 from transship.policy.v1.policy_pb2_grpc import PolicyServiceStub, add_PolicyServiceServicer_to_server
 from transship.registry.v1 import registry_pb2
 from transship.registry.v1.registry_pb2_grpc import RegistryServiceServicer, add_RegistryServiceServicer_to_server
-from transship.type.v1.filter_pb2 import Filter
+from transship.type.v1.filter_pb2 import Filter, Newest
 from transship.type.v1.transfer_pb2 import TransferOptions
 
 if TYPE_CHECKING:  # it is in the stubs only
@@ -137,6 +139,88 @@ async def test_a_created_policy_is_read_by_name_and_by_uid(stub: PolicyServiceAs
     assert created.create_time == created.update_time
     assert await stub.GetPolicy(pb.GetPolicyRequest(name=created.name)) == created
     assert await stub.GetPolicy(pb.GetPolicyRequest(name=f"policies/{created.uid}")) == created
+
+
+EVERYTHING = pb.Policy(
+    description="Überall",
+    source_registry="registries/backup",
+    destinations=[
+        pb.Destination(registry="registries/hub", namespace="mirror", replace_count=-1, tag="{name}-{tag}"),
+        pb.Destination(registry="registries/hub", template="{registry}/{path}"),
+        pb.Destination(registry="registries/hub", rewrite=pb.RegexRewrite(regex="a/(.*)", replacement=r"b/\1")),
+        pb.Destination(registry="registries/hub", namespace="all", replace_count=0),
+    ],
+    filters=[
+        Filter(dimension=Filter.DIMENSION_NAME, action=Filter.ACTION_INCLUDE, regex="library/.*"),
+        Filter(dimension=Filter.DIMENSION_TAG, action=Filter.ACTION_EXCLUDE, semver="<1.0"),
+    ],
+    newest=Newest(order=Newest.ORDER_CREATE_TIME, count=5, max_age=Duration(seconds=86400, nanos=5000), min_count=2),
+    override=True,
+    backup_tag="{tag}-before-{date}",
+    trigger=pb.Trigger(
+        scheduled=pb.ScheduledTrigger(
+            cron="0 30 2 * * *",
+            time_zone="Europe/Berlin",
+            jitter=Duration(seconds=600),
+            missed_runs=pb.ScheduledTrigger.MISSED_RUNS_RUN_ONCE,
+        )
+    ),
+    options=OPTIONS,
+    deletion=pb.Deletion(prune=pb.Prune(max_percent=10, max_tags=5, grace_period=Duration(seconds=3600))),
+    overlap=pb.Policy.OVERLAP_REPLACE,
+    max_parallel_tasks=4,
+    windows=[pb.TimeWindow(start="22:00", end="06:00", days=[1, 7], time_zone="Asia/Shanghai")],
+    retention=pb.Retention(max_count=10, max_age=Duration(seconds=86400)),
+)
+
+
+def without_output(policy: pb.Policy) -> pb.Policy:
+    """What people wrote of it."""
+    written = pb.Policy()
+    written.CopyFrom(policy)
+    for field in ("name", "uid", "etag", "create_time", "update_time", "next_run_time"):
+        written.ClearField(field)
+    return written
+
+
+async def test_every_field_comes_back_as_it_was_written(stub: PolicyServiceAsyncStub) -> None:
+    """Also by an update that changes them all."""
+    created = await stub.CreatePolicy(create(EVERYTHING))
+    plain = await stub.CreatePolicy(create(a_policy(), "plain"))
+    named = pb.Policy(name="policies/plain")
+    named.MergeFrom(EVERYTHING)
+
+    updated = await stub.UpdatePolicy(update(named, *MUTABLE))
+    assert without_output(created) == without_output(updated) == EVERYTHING
+    assert await stub.GetPolicy(pb.GetPolicyRequest(name=updated.name)) == updated
+
+    plain.etag = ""
+    back = await stub.UpdatePolicy(update(plain, "*"))
+    assert without_output(back) == without_output(plain)
+
+
+async def test_defaults_are_filled_in(stub: PolicyServiceAsyncStub) -> None:
+    scheduled = pb.Trigger(scheduled=pb.ScheduledTrigger(cron="@daily"))
+    window = pb.TimeWindow(start="00:00", end="01:00")
+
+    created = await stub.CreatePolicy(create(a_policy(trigger=scheduled, windows=[window])))
+
+    assert created.trigger.scheduled.time_zone == created.windows[0].time_zone == "UTC"
+    assert created.trigger.scheduled.missed_runs == pb.ScheduledTrigger.MISSED_RUNS_SKIP
+    assert created.overlap == pb.Policy.OVERLAP_QUEUE
+    assert not any(map(created.HasField, ("newest", "deletion", "retention")))
+
+
+async def test_the_next_run_is_that_of_the_present_schedule(stub: PolicyServiceAsyncStub) -> None:
+    yearly = pb.Trigger(scheduled=pb.ScheduledTrigger(cron="0 12 24 12 *", time_zone="Europe/Berlin"))
+
+    manual = await stub.CreatePolicy(create(a_policy()))
+    scheduled = await stub.UpdatePolicy(update(pb.Policy(name=manual.name, trigger=yearly), "trigger"))
+    disabled = await stub.UpdatePolicy(update(pb.Policy(name=manual.name, disabled=True), "disabled"))
+
+    assert (manual.HasField("next_run_time"), disabled.HasField("next_run_time")) == (False, False)
+    assert scheduled.next_run_time.ToDatetime().strftime("%m-%d %H:%M") == "12-24 11:00"
+    assert disabled.trigger == scheduled.trigger
 
 
 async def test_an_id_is_taken_once(stub: PolicyServiceAsyncStub) -> None:

@@ -32,7 +32,7 @@ def service(registries: FakeRegistries, clock: FakeClock) -> PolicyService:
     return PolicyService(MemoryPolicyStore(), registries, clock)
 
 
-def to(registry: str = "backup", *, namespace: str | None = None, repository: str | None = None) -> Destination:
+def to(registry: str = "backup", *, namespace: str = "", repository: str = "") -> Destination:
     return Destination(registry=f"registries/{registry}", namespace=namespace, repository=repository)
 
 
@@ -49,7 +49,7 @@ def _tags(matcher: Matcher) -> FilterRule:
         (
             a_spec(filters=[FilterRule(dimension=Dimension.NAME, matcher=Semver("1.x"))]),
             "policy.filters[0].semver",
-            "SEMVER_INVALID",
+            "MATCHER_MISPLACED",
         ),
         (a_spec(filters=[a_rule("a\0")]), "policy.filters[0].glob", "CHARACTER_INVALID"),
         (a_spec(description="a\0b"), "policy.description", "CHARACTER_INVALID"),
@@ -235,4 +235,4 @@ async def test_only_what_changed_is_asked_of_the_registries(service: PolicyServi
     await service.update("nightly", etag="", change=lambda spec: replace(spec, destinations=(to(), to("third"))))
     await service.update("nightly", etag="", change=lambda spec: replace(spec, filters=(a_rule("b"),)))
 
-    assert registries.asked == ["registries/third", "registries/hub dimensions"]
+    assert registries.asked == ["registries/third", "registries/hub info"]

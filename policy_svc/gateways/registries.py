@@ -4,22 +4,16 @@ from typing import Final
 
 import grpc
 
+from policy_svc.convert.selection import DIMENSIONS_FROM_PB
 from policy_svc.domain.errors import REGISTRY_NOT_FOUND
-from replication.filters import Dimension
+from policy_svc.domain.registry import RegistryInfo
+from replication.mapping import PathRule
 from service_kit.errors import ServiceError
 from service_kit.status import remote_errors
 from transship.registry.v1 import registry_pb2 as pb
 from transship.registry.v1.registry_pb2_grpc import RegistryServiceStub
-from transship.type.v1.filter_pb2 import Filter
 
 CALL_TIMEOUT_S: Final = 10.0  # reads of one row; who waits longer waits for a service that is not well
-
-_DIMENSIONS: Final = {
-    Filter.DIMENSION_NAME: Dimension.NAME,
-    Filter.DIMENSION_TAG: Dimension.TAG,
-    Filter.DIMENSION_LABEL: Dimension.LABEL,
-    Filter.DIMENSION_RESOURCE_TYPE: Dimension.RESOURCE_TYPE,
-}
 
 
 class GrpcRegistryGateway:
@@ -36,9 +30,15 @@ class GrpcRegistryGateway:
             raise
         return found.name
 
-    async def filter_dimensions(self, name: str) -> frozenset[Dimension]:
+    async def info(self, name: str) -> RegistryInfo:
         request = pb.GetRegistryInfoRequest(name=name)
         async with remote_errors("registry"):
             info = await self._registries.GetRegistryInfo(request, timeout=CALL_TIMEOUT_S)
-        # Dimensions of a newer registry service mean nothing here, and no policy asks for them.
-        return frozenset(_DIMENSIONS[each] for each in info.filter_dimensions if each in _DIMENSIONS)
+        return RegistryInfo(
+            # Dimensions of a newer registry service mean nothing here, and no policy asks for them.
+            filter_dimensions=frozenset(
+                DIMENSIONS_FROM_PB[each] for each in info.filter_dimensions if each in DIMENSIONS_FROM_PB
+            ),
+            sends_events=info.sends_events,
+            path_rule=PathRule(min_components=info.min_path_components, max_components=info.max_path_components),
+        )

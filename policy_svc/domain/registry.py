@@ -1,0 +1,15 @@
+"""What policies have to know of registries."""
+
+from dataclasses import dataclass
+
+from replication.filters import Dimension
+from replication.mapping import PathRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryInfo:
+    """What a registry's adapter can do, and which paths it takes."""
+
+    filter_dimensions: frozenset[Dimension]
+    sends_events: bool
+    path_rule: PathRule

@@ -1,0 +1,6 @@
+"""The other services, as policies need them."""
+
+from policy_svc.gateways.executions import GrpcExecutionGateway
+from policy_svc.gateways.registries import GrpcRegistryGateway
+
+__all__ = ["GrpcExecutionGateway", "GrpcRegistryGateway"]
