@@ -276,7 +276,7 @@ def calls(registry: FakeRegistry, *, ping: bool = False) -> list[str]:
     return sorted(f"{each.method} {each.action}" for each in registry.requests if each.action not in apart)
 
 
-async def until(holds: Callable[[], object], timeout_s: float = 5.0) -> None:
+async def until(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
     """Return when something holds; fail when that takes too long."""
     async with asyncio.timeout(timeout_s):
         while not holds():  # noqa: ASYNC110 - what is waited for happens in another place, which tells nobody

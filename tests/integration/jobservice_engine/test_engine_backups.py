@@ -1,5 +1,6 @@
 """What is overwritten is kept under another tag, if that is asked for."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from jobservice.engine.backups import BackupTags
 from jobservice.engine.errors import CopyError
 from jobservice.transfer import ArtifactReference, Outcome
-from oci_client.testing import Action, FakeRegistry, Match, an_image
+from oci_client.testing import Action, BuiltManifest, FakeRegistry, Match, an_image, effects
 from tests.engine_kit import Worker, calls, content, failure
 
 REPOSITORY = "library/app"
@@ -98,3 +99,23 @@ async def test_a_name_that_cannot_be_costs_no_byte(worker: Worker, destination: 
     assert failure(results).reason == "MAPPING_INVALID"
     assert content(destination, REPOSITORY)[2] == {"1": OLD.digest}
     assert calls(destination) == ["HEAD manifest"]
+
+
+@pytest.mark.parametrize(
+    ("moved_to", "kept"), [(an_image([b"newer"], seed=2), "1-old"), (NEW, "")], ids=["another", "the same"]
+)
+async def test_what_is_kept_is_what_is_there_at_the_end(
+    worker: Worker, destination: FakeRegistry, moved_to: BuiltManifest, kept: str
+) -> None:
+    """The tag moves while blobs are on their way."""
+    stall = effects.Stall()
+    destination.misbehave(stall, match=Match(action=Action.UPLOAD, method="PUT"))
+    copying = asyncio.create_task(worker.job(backup_tag="{tag}-old").copy("1"))
+    await stall.reached()
+    destination.push(REPOSITORY, moved_to, "1")
+    stall.release()
+
+    [result] = await copying
+
+    assert result.backup_tag == kept
+    assert content(destination, REPOSITORY)[2].get("1-old", "") == (moved_to.digest if kept else "")

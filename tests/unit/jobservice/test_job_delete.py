@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from jobservice.delete import DELETIONS_AT_ONCE, DeleteHandler
+from jobservice.engine.errors import CopyError
 from jobservice.handlers import JobContext, JobLog
-from jobservice.transfer import ArtifactReference, DeleteWork, Outcome, Progress
+from jobservice.transfer import ArtifactReference, DeleteWork, Failure, Outcome, Progress
 from service_kit.errors import Kind, RemoteError, ServiceError
 
 
@@ -39,6 +40,8 @@ class Registries:
 
     async def digest_of(self, registry: str, repository: str, tag: str) -> str | None:
         self.looked_at.append(tag)
+        if tag in self.errors:
+            raise CopyError(Failure(reason="REGISTRY_FAULT", message="Out of order.", retryable=True))
         return self.tags.get(tag)
 
 
@@ -105,3 +108,12 @@ async def test_an_unreachable_service_is_worth_another_attempt() -> None:
     [result] = await handler(Registries(errors={"1": away})).run(a_context("1"))
     assert result.failure is not None
     assert (result.failure.retryable, result.failure.metadata["retry_after_s"]) == (True, "3")
+
+
+async def test_a_tag_that_cannot_be_looked_up_is_not_deleted() -> None:
+    registries = Registries("1", errors={"1": RemoteError.of(Kind.INTERNAL, message="Not to be asked.")})
+    [result] = await handler(registries).run(a_context(ArtifactReference(tag="1", digest="sha256:a")))
+    assert result.failure is not None
+    assert (result.outcome, result.failure.reason) == (Outcome.FAILED, "REGISTRY_FAULT")
+    assert result.failure.retryable
+    assert list(registries.tags) == ["1"]

@@ -48,7 +48,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 @contextmanager
 def blob_of(registry: FakeRegistry) -> Iterator[BlobSource]:
-    connections = Connections(make_ssl_context(TlsOptions()), Origin.of(registry.url), stall_timeout_s=5)
+    connections = Connections(make_ssl_context(TlsOptions()), Origin.of(registry.url), stall_timeout_s=60)
     yield BlobSource(
         connections=connections,
         url=f"{registry.url}/v2/library/app/blobs/{BLOB.digest}",
