@@ -57,15 +57,17 @@ class DockerRegistry:
     """A registry on a free loopback port that keeps its content below `directory`.
 
     Use it as a context manager; inside it answers. With `htpasswd` it wants USERNAME and PASSWORD by Basic, with
-    `notify` it sends notifications.
+    `notify` it sends notifications. Who must know its address before it runs chooses it: `host=free_host()`.
     """
 
-    def __init__(self, directory: Path, *, htpasswd: bool = False, notify: Notify | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, htpasswd: bool = False, notify: Notify | None = None, host: str = ""
+    ) -> None:
         self._directory = directory
         self._htpasswd = htpasswd
         self._notify = notify
         self._process: subprocess.Popen[bytes] | None = None
-        self.host = ""
+        self.host = host
 
     @property
     def url(self) -> str:
@@ -75,7 +77,7 @@ class DockerRegistry:
         program = which("docker-registry")
         if program is None:
             pytest.skip("docker-registry is not installed")
-        self.host = f"127.0.0.1:{_free_port()}"
+        self.host = self.host or free_host()
         log = self._directory / "registry.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -133,8 +135,8 @@ class DockerRegistry:
         self._process = None
 
 
-def _free_port() -> int:
+def free_host() -> str:
+    """An address on loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return f"127.0.0.1:{probe.getsockname()[1]}"

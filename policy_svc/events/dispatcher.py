@@ -8,9 +8,8 @@ them lost. The same events start a policy once, however often they are tried: th
 import asyncio
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -27,12 +26,13 @@ from service_kit.tasks import run_until_one_fails
 WINDOW_S: Final = 0.3  # a push of several tags is one start, and the copy still follows within two seconds
 LEASE_S: Final = 20.0  # longer than a start may take (gateways.CALL_TIMEOUT_S), so that nobody else tries meanwhile
 POLL_INTERVAL_S: Final = 1.0  # events that another replica has taken in, and lost, wake nobody here
+SHORTEST_WAIT_S: Final = 0.01  # what is due and cannot be had is just being claimed by another replica
 PAUSE_S: Final = 1.0  # after a failure of the database, or of ours
 FIRST_RETRY_S: Final = 0.5
 LONGEST_RETRY_S: Final = 60.0
 MAX_ROUTED: Final = 500  # events at a time
 MAX_BATCH: Final = 1000  # as many as a start may name
-DELIVERERS: Final = 8  # a start that hangs must not hold back those of other policies
+DELIVERIES: Final = 8  # a start that hangs must not hold back those of other policies
 MAX_PROBLEM_CHARS: Final = 500
 
 _POLICY_GONE: Final = frozenset({"POLICY_NOT_FOUND", "POLICY_DISABLED"})
@@ -65,17 +65,22 @@ class Dispatcher:
         self._executions = executions
         self._clock = clock
         self._unrouted = Wakeup()
-        self._routed = [Wakeup() for _ in range(DELIVERERS)]
+        self._routed = Wakeup()
 
     def wake(self) -> None:
         self._unrouted()
 
     async def run(self) -> None:
-        deliverers = (_forever(partial(self._deliver_next, each)) for each in self._routed)
-        await run_until_one_fails(_forever(self._route_next), *deliverers)
+        await run_until_one_fails(self._route_all(), self._deliver_all())
 
-    async def _route_next(self) -> None:
-        if not await self.route():
+    async def _route_all(self) -> None:
+        while True:
+            try:
+                if await self.route():
+                    continue
+            except Exception:
+                log.exception("events cannot be routed")
+                await asyncio.sleep(PAUSE_S)
             await self._unrouted.wait(POLL_INTERVAL_S)
 
     async def route(self) -> int:
@@ -93,24 +98,45 @@ class Dispatcher:
         }
         await self._outbox.route(token=token, policies=wanted, due=self._clock.now() + timedelta(seconds=WINDOW_S))
         if any(wanted.values()):
-            for wakeup in self._routed:
-                wakeup()
+            self._routed()
         return len(events)
 
-    async def _deliver_next(self, wakeup: Wakeup) -> None:
-        if await self.deliver():
-            return
-        due = await self._outbox.next_due()
-        wait_s = (due - self._clock.now()).total_seconds() if due else POLL_INTERVAL_S
-        await wakeup.wait(min(max(wait_s, 0.0), POLL_INTERVAL_S))
+    async def _deliver_all(self) -> None:
+        free = asyncio.Semaphore(DELIVERIES)
+        async with asyncio.TaskGroup() as deliveries:
+            while True:
+                await free.acquire()
+                batch = await self._next()
+                delivery = deliveries.create_task(self._deliver(batch), name=f"events for {batch.policy_uid}")
+                delivery.add_done_callback(lambda _: free.release())
 
-    async def deliver(self) -> bool:
-        """Starts a policy with events that are due; False when there are none."""
+    async def _next(self) -> Batch:
+        """The next batch, as soon as one is due."""
+        while True:
+            try:
+                if batch := await self.claim():
+                    return batch
+                due = await self._outbox.next_due()
+                wait_s = (due - self._clock.now()).total_seconds() if due else POLL_INTERVAL_S
+                await self._routed.wait(min(max(wait_s, SHORTEST_WAIT_S), POLL_INTERVAL_S))
+            except Exception:
+                log.exception("events cannot be claimed")
+                await asyncio.sleep(PAUSE_S)
+
+    async def _deliver(self, batch: Batch) -> None:
+        try:
+            await self.deliver(batch)
+        except Exception:  # the lease ends, and it is tried again
+            log.exception("a delivery of events cannot be noted", policy_uid=batch.policy_uid)
+
+    async def claim(self) -> Batch | None:
+        """Events with which a policy is to be started, if any are due; nobody else gets them meanwhile."""
         now = self._clock.now()
         until = now + timedelta(seconds=LEASE_S)
-        batch = await self._outbox.claim_batch(token=str(uuid.uuid4()), now=now, until=until, limit=MAX_BATCH)
-        if batch is None:
-            return False
+        return await self._outbox.claim_batch(token=str(uuid.uuid4()), now=now, until=until, limit=MAX_BATCH)
+
+    async def deliver(self, batch: Batch) -> None:
+        """Starts the policy, or gives the batch back for another try."""
         try:
             await self._start(batch)
         except ServiceError as error:
@@ -118,7 +144,6 @@ class Dispatcher:
         except Exception as error:
             log.exception("event delivery failed", policy_uid=batch.policy_uid)
             await self._failed(batch, as_service_error(error))
-        return True
 
     async def _start(self, batch: Batch) -> None:
         subscriber = await self._subscribers.find(batch.policy_uid)
@@ -151,13 +176,3 @@ def retry_after_s(attempts: int) -> float:
     """Twice as long after each try, less a random part."""
     longest = min(FIRST_RETRY_S * 2.0 ** min(attempts, 32), LONGEST_RETRY_S)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
-
-
-async def _forever(step: Callable[[], Awaitable[None]]) -> None:
-    """Repeats the step; a failure is logged, since events wait for their delivery whatever happens."""
-    while True:
-        try:
-            await step()
-        except Exception as error:
-            log.exception("delivery of events failed", exc_info=error)
-            await asyncio.sleep(PAUSE_S)

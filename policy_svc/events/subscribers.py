@@ -1,5 +1,6 @@
 """The policies that wait for events, as the policy store has them."""
 
+from functools import lru_cache
 from typing import Final
 
 from policy_svc.convert import spec_to_pb
@@ -7,9 +8,16 @@ from policy_svc.domain.errors import PolicyNotFound
 from policy_svc.domain.policy import Policy
 from policy_svc.events.domain.batch import Subscriber
 from policy_svc.store import PolicyStore
-from replication.filters import Selection
+from replication.filters import FilterRule, Selection
 
 _PAGE: Final = 500
+_COMPILED: Final = 1000  # selections that are kept, some 10 kB each
+
+
+# Events come again and again, and the filters of a policy seldom change.
+@lru_cache(maxsize=_COMPILED)
+def _compiled(rules: tuple[FilterRule, ...]) -> Selection:
+    return Selection.compile(rules)
 
 
 class PolicySubscribers:
@@ -41,7 +49,7 @@ def _subscriber(policy: Policy) -> Subscriber | None:
     told = spec_to_pb(policy.spec)
     if policy.spec.disabled or not told.trigger.HasField("event"):
         return None
-    selection = Selection.compile(policy.spec.filters)
+    selection = _compiled(policy.spec.filters)
 
     def selects(repository: str, tag: str | None) -> bool:
         return selection.repository_passes(repository) and (tag is None or selection.tag_passes(tag))

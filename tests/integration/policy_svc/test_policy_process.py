@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
@@ -14,7 +15,9 @@ from service_kit.channel import open_channel
 from service_kit.errors import Kind
 from service_kit.status import from_rpc_error
 from tests.postgres import Database
+from transship.policy.v1 import event_pb2
 from transship.policy.v1 import policy_pb2 as pb
+from transship.policy.v1.event_pb2_grpc import EventServiceStub
 from transship.policy.v1.policy_pb2_grpc import PolicyServiceStub
 
 NOBODY = "127.0.0.1:1"
@@ -22,7 +25,7 @@ POLL_INTERVAL_S = 0.05
 
 
 async def test_it_serves_without_its_peers_and_drains(database: Database, tmp_path: Path) -> None:
-    port_file = tmp_path / "port"
+    port_file, events_port_file = tmp_path / "port", tmp_path / "events port"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -33,6 +36,7 @@ async def test_it_serves_without_its_peers_and_drains(database: Database, tmp_pa
             "TRANSSHIP_POLICY_REGISTRY_TARGET": NOBODY,
             "TRANSSHIP_POLICY_EXECUTION_TARGET": NOBODY,
             "TRANSSHIP_POLICY_PORT_FILE": str(port_file),
+            "TRANSSHIP_POLICY_EVENTS_PORT_FILE": str(events_port_file),
         },
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
@@ -44,6 +48,7 @@ async def test_it_serves_without_its_peers_and_drains(database: Database, tmp_pa
         async with open_channel(port_file.read_text().strip()) as channel:
             await _is_serving(channel)
             await _needs_the_registry_service(channel)
+            await _takes_events(channel, events_port_file.read_text().strip())
     finally:
         process.send_signal(signal.SIGTERM)
         code = await process.wait()
@@ -65,6 +70,13 @@ async def _needs_the_registry_service(channel: grpc.aio.Channel) -> None:
     assert (error.kind, error.reason) == (Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE")
 
 
+async def _takes_events(channel: grpc.aio.Channel, address: str) -> None:
+    assert not (await EventServiceStub(channel).ListEvents(event_pb2.ListEventsRequest())).events
+    async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http:
+        answer = await http.post("/v1/events/hub", headers={"Authorization": "Bearer x"})
+    assert (answer.status_code, answer.json()["reason"]) == (404, "EVENT_SOURCE_NOT_FOUND")
+
+
 async def test_a_missing_setting_is_named() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRANSSHIP_")}
     process = await asyncio.create_subprocess_exec(
@@ -76,3 +88,4 @@ async def test_a_missing_setting_is_named() -> None:
     assert process.returncode == 2
     assert b"TRANSSHIP_POLICY_DATABASE_URL" in complaint
     assert b"TRANSSHIP_POLICY_REGISTRY_TARGET" in complaint
+    assert b"TRANSSHIP_POLICY_EXECUTION_TARGET" in complaint

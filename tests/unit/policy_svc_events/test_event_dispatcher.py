@@ -38,8 +38,8 @@ class World:
         while await self.dispatcher.route():
             pass
         self.clock.advance(after)
-        while await self.dispatcher.deliver():
-            pass
+        while batch := await self.dispatcher.claim():
+            await self.dispatcher.deliver(batch)
 
     async def state(self, event: Event) -> tuple[EventState, tuple[str, ...], str]:
         found = await self.store.get(event.uid)

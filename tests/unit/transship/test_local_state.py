@@ -2,6 +2,7 @@
 
 import base64
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,6 +96,14 @@ def test_those_who_ask_at_once_do_not_take_each_other_for_a_stack(state: StateDi
 
 def test_endpoints_are_by_service_the_first_of_several(state: StateDir) -> None:
     assert a_stack().endpoints == {"registry_svc": "127.0.0.1:1", "jobservice": "127.0.0.1:2"}
+
+
+def test_notifications_go_to_the_service_that_listens_for_http(state: StateDir) -> None:
+    stack = a_stack()
+    listening = replace(stack.services[1], http_endpoint="127.0.0.1:9")
+
+    assert stack.events_url is None
+    assert replace(stack, services=(stack.services[0], listening)).events_url == "http://127.0.0.1:9"
 
 
 def test_the_log_before_stays_beside_the_new_one(state: StateDir) -> None:
