@@ -84,7 +84,7 @@ class Calls:
         delays, away_since = _delays(), None
         while True:
             try:
-                async for message in self._of_one(open_stream):
+                async for message in self.stream(open_stream()):
                     delays, away_since = _delays(), None
                     yield message
             except ServiceError as error:
@@ -95,10 +95,8 @@ class Calls:
                 return
             await asyncio.sleep(next(delays))
 
-    async def _of_one(
-        self, open_stream: Callable[[], "grpc.aio.UnaryStreamCall[Any, _Response]"]
-    ) -> AsyncIterator[_Response]:
-        call = open_stream()
+    async def stream(self, call: "grpc.aio.UnaryStreamCall[Any, _Response]") -> AsyncIterator[_Response]:
+        """The messages of a stream that says everything anew when it is opened again, and so is not."""
         try:
             async with remote_errors(self._service):
                 async for message in call:

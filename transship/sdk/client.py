@@ -8,9 +8,11 @@ import grpc
 from service_kit.channel import OPTIONS
 from service_kit.tls import ClientTls
 from transship.execution.v1.execution_pb2_grpc import ExecutionServiceStub
+from transship.policy.v1.event_pb2_grpc import EventServiceStub
 from transship.policy.v1.policy_pb2_grpc import PolicyServiceStub
 from transship.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from transship.sdk.endpoints import Endpoints
+from transship.sdk.events import Events, EventSources
 from transship.sdk.executions import Executions
 from transship.sdk.policies import Policies
 from transship.sdk.registries import Registries
@@ -19,7 +21,9 @@ _LOOPBACK: Final = ("127.0.0.1:", "localhost:", "[::1]:")
 
 
 class TransshipClient:
-    """`registries`, `policies` and `executions`, each over a channel of its own that connects at its first call.
+    """`registries`, `policies`, `events`, `event_sources` and `executions`.
+
+    There is a channel for each service, which connects at its first call.
 
     Make it inside of a running event loop with `connect`, `from_environment` or `from_local_stack`, and use it with
     `async with`. Its methods give the messages of the protos and raise TransshipError.
@@ -32,6 +36,8 @@ class TransshipClient:
         )
         self.registries = Registries(RegistryServiceStub(registry))
         self.policies = Policies(PolicyServiceStub(policy))
+        self.events = Events(EventServiceStub(policy))
+        self.event_sources = EventSources(EventServiceStub(policy))
         self.executions = Executions(ExecutionServiceStub(execution))
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from transship.execution.v1 import execution_pb2 as pb
@@ -14,7 +15,14 @@ from transship.type.v1.transfer_pb2 import LogEntry
 if TYPE_CHECKING:  # A name for type checkers only.
     from transship.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
 
-FINAL_STATES: Final = frozenset({pb.Execution.STATE_SUCCEEDED, pb.Execution.STATE_FAILED, pb.Execution.STATE_STOPPED})
+FINAL_STATES: Final = frozenset(
+    {
+        pb.Execution.STATE_SUCCEEDED,
+        pb.Execution.STATE_FAILED,
+        pb.Execution.STATE_STOPPED,
+        pb.Execution.STATE_SKIPPED,
+    }
+)
 
 
 class Executions:
@@ -24,25 +32,60 @@ class Executions:
         self._stub = stub
         self._calls = Calls("execution_svc")
 
-    async def start(self, policy: str | Policy, *, request_id: str | None = None) -> pb.Execution:
-        """Starts a stored policy, or one for this run only, and returns at once.
+    async def start(
+        self,
+        policy: str | Policy,
+        *,
+        request_id: str | None = None,
+        started_by: str = "",
+        validate_only: bool = False,
+    ) -> pb.Execution:
+        """Starts a stored policy, or one for this run only, and returns at once; with validate_only, only checks it.
 
         Asked again under the same request_id, which is made up if not given, nothing is started twice.
         """
-        request = pb.StartExecutionRequest(request_id=request_id or str(uuid.uuid4()))
+        request = pb.StartExecutionRequest(
+            request_id=request_id or str(uuid.uuid4()), started_by=started_by, validate_only=validate_only
+        )
         if isinstance(policy, str):
             request.policy = policy_name(policy)
         else:
             request.inline_policy.CopyFrom(policy)
         return await self._calls.repeatable(self._stub.StartExecution, request, timeout_s=CHANGE_TIMEOUT_S)
 
+    async def plan(self, policy: str | Policy) -> AsyncIterator[pb.PlanExecutionResponse]:
+        """What a run of the policy would do, while it is found out; the last answer has the sums. Changes nothing."""
+        request = (
+            pb.PlanExecutionRequest(policy=policy_name(policy))
+            if isinstance(policy, str)
+            else pb.PlanExecutionRequest(inline_policy=policy)
+        )
+        async for answer in self._calls.stream(self._stub.PlanExecution(request)):
+            yield answer
+
     async def get(self, name: str) -> pb.Execution:
         request = pb.GetExecutionRequest(name=execution_name(name))
         return await self._calls.repeatable(self._stub.GetExecution, request)
 
-    async def list(self, *, policy: str = "", states: Sequence[pb.Execution.State] = ()) -> AsyncIterator[pb.Execution]:
-        """The newest first; with a policy or states, those alone."""
-        request = pb.ListExecutionsRequest(policy=policy and policy_name(policy), states=states)
+    async def list(
+        self,
+        *,
+        policy: str = "",
+        states: Sequence[pb.Execution.State] = (),
+        triggers: Sequence[pb.Execution.Trigger] = (),
+        since: datetime | None = None,
+        before: datetime | None = None,
+        oldest_first: bool = False,
+    ) -> AsyncIterator[pb.Execution]:
+        """The newest first unless told otherwise; with a policy, states, triggers or times, those alone."""
+        request = pb.ListExecutionsRequest(
+            policy=policy and policy_name(policy),
+            states=states,
+            triggers=triggers,
+            created_since=since,
+            created_before=before,
+            order_by="create_time" if oldest_first else "",
+        )
         async for page in self._calls.pages(self._stub.ListExecutions, request):
             for execution in page.executions:
                 yield execution

@@ -18,5 +18,14 @@ def task_name(text: str, *, execution: str = "") -> str:
     return text if "/" in text else f"{execution_name(execution)}/tasks/{text}"
 
 
+def event_name(text: str) -> str:
+    return _below("events", text)
+
+
+def event_source_name(text: str) -> str:
+    """The event source of a name of its own, or of its registry's."""
+    return _below("eventSources", text.removeprefix("registries/"))
+
+
 def _below(collection: str, text: str) -> str:
     return text if text.startswith(f"{collection}/") else f"{collection}/{text}"

@@ -1,34 +1,38 @@
-"""Policies, as a client sees them, and the parts that they are made of."""
+"""Policies, as a client sees them."""
 
-import re
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from transship.policy.v1 import policy_pb2 as pb
 from transship.sdk.calls import Calls
 from transship.sdk.names import policy_name, registry_name
-from transship.type.v1.filter_pb2 import Filter
+from transship.type.v1.filter_pb2 import Filter, Newest
 from transship.type.v1.transfer_pb2 import TransferOptions
 
 if TYPE_CHECKING:  # A name for type checkers only.
     from transship.policy.v1.policy_pb2_grpc import PolicyServiceAsyncStub
 
-_GLOB_CHARACTERS: Final = re.compile(r"([*?\[\]{}\\])")
-
 
 class PolicyChanges(TypedDict, total=False):
-    """What can be changed of a policy; destinations, filters and options are given as a whole."""
+    """What can be said of a policy, and changed of it; what consists of parts is given as a whole."""
 
     description: str
     source_registry: str
     destinations: Sequence[pb.Destination]
     filters: Sequence[Filter]
+    newest: Newest | None
     override: bool
+    backup_tag: str
     disabled: bool
     trigger: pb.Trigger
     options: TransferOptions
+    deletion: pb.Deletion | None
+    overlap: pb.Policy.Overlap
+    max_parallel_tasks: int
+    windows: Sequence[pb.TimeWindow]
+    retention: pb.Retention | None
 
 
 class Policies:
@@ -39,29 +43,13 @@ class Policies:
         self._calls = Calls("policy_svc")
 
     async def create(
-        self,
-        policy_id: str,
-        *,
-        source_registry: str,
-        destinations: Sequence[pb.Destination],
-        filters: Sequence[Filter] = (),
-        override: bool = False,
-        disabled: bool = False,
-        options: TransferOptions | None = None,
-        description: str = "",
-        validate_only: bool = False,
+        self, policy_id: str, *, validate_only: bool = False, **fields: Unpack[PolicyChanges]
     ) -> pb.Policy:
-        """Creates a policy; with validate_only it is checked and completed, but not stored."""
-        policy = pb.Policy(
-            source_registry=registry_name(source_registry),
-            destinations=destinations,
-            filters=filters,
-            override=override,
-            disabled=disabled,
-            options=options,
-            description=description,
-        )
-        request = pb.CreatePolicyRequest(policy_id=policy_id, policy=policy, validate_only=validate_only)
+        """Creates a policy of a source_registry, destinations and what else is given.
+
+        With validate_only it is checked and completed, but not stored; then it needs no id.
+        """
+        request = pb.CreatePolicyRequest(policy_id=policy_id, policy=_policy(fields), validate_only=validate_only)
         return await self._calls.once(self._stub.CreatePolicy, request)
 
     async def get(self, name: str) -> pb.Policy:
@@ -75,37 +63,52 @@ class Policies:
                 yield policy
 
     async def update(self, name: str, *, etag: str = "", **changes: Unpack[PolicyChanges]) -> pb.Policy:
-        """Changes what is given and nothing else; with an etag, only if nobody else has changed it since."""
-        policy = pb.Policy(name=policy_name(name), etag=etag, **changes)
-        if "source_registry" in changes:
-            policy.source_registry = registry_name(changes["source_registry"])
+        """Changes what is given and nothing else; with an etag, only if nobody else has changed it since.
+
+        A newest, deletion or retention of None is removed.
+        """
+        policy = _policy(changes, name=policy_name(name), etag=etag)
         request = pb.UpdatePolicyRequest(policy=policy, update_mask=FieldMask(paths=sorted(changes)))
         return await self._calls.once(self._stub.UpdatePolicy, request)
 
     async def delete(self, name: str) -> None:
         await self._calls.once(self._stub.DeletePolicy, pb.DeletePolicyRequest(name=policy_name(name)))
 
+    async def test(
+        self,
+        policy: str | pb.Policy,
+        *,
+        candidates: Sequence[tuple[str, str]] = (),
+        include_rejected: bool = False,
+    ) -> AsyncIterator[pb.TestPolicyResponse]:
+        """What a stored policy, or another one, picks of its source, and with include_rejected, what not and why.
 
-def destination(registry: str, *, namespace: str | None = None, repository: str | None = None) -> pb.Destination:
-    """A destination: repositories below the namespace, or all in the one repository, or named as at the source."""
-    return pb.Destination(registry=registry_name(registry), namespace=namespace, repository=repository)
+        With candidates, (repository, tag) each, these are tried instead and the source is not asked.
+        """
+        request = pb.TestPolicyRequest(include_rejected=include_rejected)
+        if isinstance(policy, str):
+            request.policy = policy_name(policy)
+        else:
+            request.inline_policy.CopyFrom(policy)
+        for repository, tag in candidates:
+            request.candidates.add(repository=repository, tag=tag)
+        async for answer in self._calls.stream(self._stub.TestPolicy(request)):
+            yield answer
+
+    async def preview_schedule(
+        self, schedule: str | pb.ScheduledTrigger, *, count: int = 0
+    ) -> pb.PreviewScheduleResponse:
+        """When a policy, or a schedule that is not stored, runs next."""
+        request = (
+            pb.PreviewScheduleRequest(policy=policy_name(schedule), count=count)
+            if isinstance(schedule, str)
+            else pb.PreviewScheduleRequest(schedule=schedule, count=count)
+        )
+        return await self._calls.repeatable(self._stub.PreviewSchedule, request)
 
 
-def name_filter(glob: str, *, exclude: bool = False) -> Filter:
-    """Picks repositories, or leaves them out, by a glob such as `library/**`."""
-    return _filter(Filter.DIMENSION_NAME, glob, exclude=exclude)
-
-
-def tag_filter(glob: str, *, exclude: bool = False) -> Filter:
-    """Picks tags, or leaves them out, by a glob such as `1.2*`."""
-    return _filter(Filter.DIMENSION_TAG, glob, exclude=exclude)
-
-
-def literal(text: str) -> str:
-    """The glob that matches this text and no other."""
-    return _GLOB_CHARACTERS.sub(r"\\\1", text)
-
-
-def _filter(dimension: Filter.Dimension, glob: str, *, exclude: bool) -> Filter:
-    action = Filter.ACTION_EXCLUDE if exclude else Filter.ACTION_INCLUDE
-    return Filter(dimension=dimension, action=action, glob=glob)
+def _policy(fields: PolicyChanges, **beside: Any) -> pb.Policy:
+    policy = pb.Policy(**fields, **beside)
+    if policy.source_registry:
+        policy.source_registry = registry_name(policy.source_registry)
+    return policy

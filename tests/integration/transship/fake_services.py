@@ -13,12 +13,13 @@ from google.protobuf.message import Message
 from service_kit.errors import Kind, RemoteError, ServiceError
 from service_kit.server import GrpcServer
 from transship.execution.v1 import execution_pb2, execution_pb2_grpc, task_pb2
-from transship.policy.v1 import policy_pb2, policy_pb2_grpc
+from transship.policy.v1 import event_pb2, event_pb2_grpc, policy_pb2, policy_pb2_grpc
 from transship.registry.v1 import registry_pb2, registry_pb2_grpc
 from transship.sdk import TransshipClient
 from transship.type.v1.transfer_pb2 import LogEntry
 
 PAGE = 2
+SECRET = "s3cret-of-the-source"
 Execution = execution_pb2.Execution
 Task = task_pb2.Task
 
@@ -117,12 +118,17 @@ class FakePolicies(policy_pb2_grpc.PolicyServiceServicer):
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self.stored: dict[str, policy_pb2.Policy] = {}
+        self.tests: list[policy_pb2.TestPolicyResponse] = []
+        self.preview = policy_pb2.PreviewScheduleResponse()
 
     async def CreatePolicy(self, request: policy_pb2.CreatePolicyRequest, context: Any) -> policy_pb2.Policy:
+        """As the real one: manual is the default of triggers, and what is only validated is not stored."""
         self._calls.note("CreatePolicy", request)
-        policy = policy_pb2.Policy(name=f"policies/{request.policy_id}", uid="u-2", etag="1")
+        policy = policy_pb2.Policy(trigger=policy_pb2.Trigger(manual=policy_pb2.ManualTrigger()))
         policy.MergeFrom(request.policy)
-        self.stored[policy.name] = policy
+        if not request.validate_only:
+            policy.name, policy.uid, policy.etag = f"policies/{request.policy_id}", "u-2", "1"
+            self.stored[policy.name] = policy
         return policy
 
     async def GetPolicy(self, request: policy_pb2.GetPolicyRequest, context: Any) -> policy_pb2.Policy:
@@ -140,13 +146,78 @@ class FakePolicies(policy_pb2_grpc.PolicyServiceServicer):
     async def UpdatePolicy(self, request: policy_pb2.UpdatePolicyRequest, context: Any) -> policy_pb2.Policy:
         self._calls.note("UpdatePolicy", request)
         stored = self.stored[request.policy.name]
+        if request.policy.etag not in ("", stored.etag):
+            refuse(Kind.ABORTED, "ETAG_MISMATCH", "Somebody else has changed it since; read it again.")
         for path in request.update_mask.paths:
             stored.ClearField(path)
         request.update_mask.MergeMessage(request.policy, stored)
+        stored.etag = str(int(stored.etag) + 1)
         return stored
 
     async def DeletePolicy(self, request: policy_pb2.DeletePolicyRequest, context: Any) -> Empty:
         del self.stored[request.name]
+        return Empty()
+
+    async def TestPolicy(
+        self, request: policy_pb2.TestPolicyRequest, context: Any
+    ) -> AsyncIterator[policy_pb2.TestPolicyResponse]:
+        self._calls.note("TestPolicy", request)
+        for answer in self.tests:
+            yield answer
+
+    async def PreviewSchedule(
+        self, request: policy_pb2.PreviewScheduleRequest, context: Any
+    ) -> policy_pb2.PreviewScheduleResponse:
+        self._calls.note("PreviewSchedule", request)
+        return self.preview
+
+
+class FakeEvents(event_pb2_grpc.EventServiceServicer):
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self.stored: dict[str, event_pb2.Event] = {}
+        self.sources: dict[str, event_pb2.EventSource] = {}
+
+    async def PublishEvents(
+        self, request: event_pb2.PublishEventsRequest, context: Any
+    ) -> event_pb2.PublishEventsResponse:
+        """As the real one: stored before the answer that may get lost."""
+        new = [each for each in request.events if f"events/{each.id}" not in self.stored]
+        for each in new:
+            stored = self.stored[f"events/{each.id}"] = event_pb2.Event(state=event_pb2.Event.STATE_PENDING)
+            stored.MergeFrom(each)
+            stored.name = f"events/{each.id}"
+        self._calls.note("PublishEvents", request)
+        return event_pb2.PublishEventsResponse(stored_count=len(new), known_count=len(request.events) - len(new))
+
+    async def GetEvent(self, request: event_pb2.GetEventRequest, context: Any) -> event_pb2.Event:
+        return self.stored[request.name]
+
+    async def ListEvents(self, request: event_pb2.ListEventsRequest, context: Any) -> event_pb2.ListEventsResponse:
+        self._calls.note("ListEvents", request)
+        events, token = page_of(list(self.stored.values()), request.page_token)
+        return event_pb2.ListEventsResponse(events=events, next_page_token=token)
+
+    async def CreateEventSource(
+        self, request: event_pb2.CreateEventSourceRequest, context: Any
+    ) -> event_pb2.EventSource:
+        name = request.registry.removeprefix("registries/")
+        source = event_pb2.EventSource(
+            name=f"eventSources/{name}", registry=request.registry, path=f"/v1/events/{name}"
+        )
+        self.sources[source.name] = source
+        return event_pb2.EventSource(**{field.name: value for field, value in source.ListFields()}, secret=SECRET)
+
+    async def ListEventSources(
+        self, request: event_pb2.ListEventSourcesRequest, context: Any
+    ) -> event_pb2.ListEventSourcesResponse:
+        sources, token = page_of(list(self.sources.values()), request.page_token)
+        return event_pb2.ListEventSourcesResponse(event_sources=sources, next_page_token=token)
+
+    async def DeleteEventSource(self, request: event_pb2.DeleteEventSourceRequest, context: Any) -> Empty:
+        if request.name not in self.sources:
+            refuse(Kind.NOT_FOUND, "EVENT_SOURCE_NOT_FOUND", f"There is no event source {request.name}.")
+        del self.sources[request.name]
         return Empty()
 
 
@@ -159,6 +230,7 @@ class FakeExecutions(execution_pb2_grpc.ExecutionServiceServicer):
         self.script: list[Execution] = [Execution(state=Execution.STATE_SUCCEEDED)]
         self.breaks_after: dict[int, ServiceError] = {}
         self.hangs = False  # whether a watch stays open after the script
+        self.plan: list[execution_pb2.PlanExecutionResponse] = []
         self.tasks: list[Task] = []
         self.log: list[LogEntry] = []
 
@@ -169,10 +241,20 @@ class FakeExecutions(execution_pb2_grpc.ExecutionServiceServicer):
 
     async def StartExecution(self, request: execution_pb2.StartExecutionRequest, context: Any) -> Execution:
         """As the real one: the execution is made before the answer that may get lost."""
+        if request.validate_only:
+            self._calls.note("StartExecution", request)
+            return Execution(policy=request.policy, state=Execution.STATE_PENDING)
         name = f"executions/{request.request_id}"
         self.stored.setdefault(name, Execution(name=name, policy=request.policy, state=Execution.STATE_PENDING))
         self._calls.note("StartExecution", request)
         return self.stored[name]
+
+    async def PlanExecution(
+        self, request: execution_pb2.PlanExecutionRequest, context: Any
+    ) -> AsyncIterator[execution_pb2.PlanExecutionResponse]:
+        self._calls.note("PlanExecution", request)
+        for answer in self.plan:
+            yield answer
 
     async def GetExecution(self, request: execution_pb2.GetExecutionRequest, context: Any) -> Execution:
         self._calls.note("GetExecution", request)
@@ -230,12 +312,13 @@ class FakeExecutions(execution_pb2_grpc.ExecutionServiceServicer):
 
 
 class FakeServices:
-    """All three behind one port."""
+    """All of them behind one port."""
 
     def __init__(self) -> None:
         self.calls = Calls()
         self.registries = FakeRegistries(self.calls)
         self.policies = FakePolicies(self.calls)
+        self.events = FakeEvents(self.calls)
         self.executions = FakeExecutions(self.calls)
         self.address = ""
 
@@ -250,6 +333,7 @@ async def fake_services() -> AsyncIterator[FakeServices]:
     server = GrpcServer("127.0.0.1:0")
     server.add(registry_pb2_grpc.add_RegistryServiceServicer_to_server, fakes.registries, "transship.registry.v1")
     server.add(policy_pb2_grpc.add_PolicyServiceServicer_to_server, fakes.policies, "transship.policy.v1")
+    server.add(event_pb2_grpc.add_EventServiceServicer_to_server, fakes.events, "transship.policy.v1")
     server.add(execution_pb2_grpc.add_ExecutionServiceServicer_to_server, fakes.executions, "transship.execution.v1")
     await server.start()
     fakes.address = server.address

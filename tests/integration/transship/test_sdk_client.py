@@ -1,13 +1,33 @@
 """The SDK over loopback gRPC: paging, retries, streams that break, errors."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from service_kit.errors import FieldViolation, InvalidRequest, ServiceUnavailable, ShuttingDown
-from tests.integration.transship.fake_services import Execution, FakeServices, fake_services
+from tests.integration.transship.fake_services import SECRET, Execution, FakeServices, fake_services
+from transship.execution.v1.execution_pb2 import PlanExecutionResponse, PlanSummary
+from transship.policy.v1.event_pb2 import Event
+from transship.policy.v1.policy_pb2 import Match, Policy, PreviewScheduleResponse
+from transship.policy.v1.policy_pb2 import TestPolicyResponse as Tried
 from transship.registry.v1.registry_pb2 import Credential, Registry
-from transship.sdk import ErrorKind, TransshipClient, TransshipError, destination, name_filter
+from transship.sdk import (
+    ErrorKind,
+    TransshipClient,
+    TransshipError,
+    deletion,
+    destination,
+    name_filter,
+    newest_versions,
+    prune,
+    pushed,
+    retention,
+    schedule,
+    scheduled,
+)
+from transship.sdk.executions import FINAL_STATES
 from transship.type.v1.transfer_pb2 import LogEntry
 
 
@@ -29,6 +49,7 @@ def running(tasks: int) -> Execution:
     return execution
 
 
+INLINE = Policy(source_registry="registries/hub", destinations=[destination("mirror")])
 SUCCEEDED = Execution(state=Execution.STATE_SUCCEEDED)
 
 
@@ -110,6 +131,116 @@ async def test_a_policy_is_made_of_its_parts(client: TransshipClient) -> None:
     updated = await client.policies.update("policies/nightly", source_registry="other", disabled=True)
     assert (updated.source_registry, updated.disabled) == ("registries/other", True)
     assert updated.filters[0].glob == "library/**"
+
+
+async def test_a_policy_that_is_only_checked_needs_no_id(client: TransshipClient, fakes: FakeServices) -> None:
+    checked = await client.policies.create(
+        "", source_registry="hub", destinations=[destination("mirror")], validate_only=True
+    )
+    assert checked.trigger.WhichOneof("kind") == "manual"
+    assert not fakes.policies.stored
+
+
+async def test_what_a_policy_has_can_be_taken_away(client: TransshipClient, fakes: FakeServices) -> None:
+    await client.policies.create(
+        "nightly",
+        source_registry="hub",
+        destinations=[destination("mirror")],
+        newest=newest_versions(3),
+        trigger=scheduled("0 2 * * *"),
+        deletion=deletion(prune=prune(max_percent=5)),
+        retention=retention(max_count=9),
+    )
+    updated = await client.policies.update("nightly", newest=None, deletion=None, retention=None, windows=[])
+    assert {field.name for field, _ in updated.ListFields()} == {
+        *("name", "uid", "etag", "source_registry", "destinations", "trigger")
+    }
+    assert list(fakes.calls.requests["UpdatePolicy"][0].update_mask.paths) == [
+        *("deletion", "newest", "retention", "windows")
+    ]
+
+
+async def test_a_policy_is_tried_on_candidates(client: TransshipClient, fakes: FakeServices) -> None:
+    match = Match(repository="library/nginx", tag="1")
+    fakes.policies.tests = [Tried(matches=[match]), Tried(rejections=[{"repository": "x"}])]
+    tried = client.policies.test("nightly", candidates=[("library/nginx", "1"), ("x", "")], include_rejected=True)
+    assert [(len(each.matches), len(each.rejections)) async for each in tried] == [(1, 0), (0, 1)]
+    request = fakes.calls.requests["TestPolicy"][0]
+    assert (request.policy, request.include_rejected) == ("policies/nightly", True)
+    assert [(each.repository, each.tag) for each in request.candidates] == [("library/nginx", "1"), ("x", "")]
+    async for _ in client.policies.test(INLINE):
+        pass
+    assert fakes.calls.requests["TestPolicy"][1].inline_policy.source_registry == "registries/hub"
+
+
+async def test_a_schedule_is_previewed_of_a_policy_or_before_there_is_one(
+    client: TransshipClient, fakes: FakeServices
+) -> None:
+    fakes.policies.preview = PreviewScheduleResponse(run_times=[Timestamp(seconds=7)])
+    answer = await client.policies.preview_schedule("nightly", count=3)
+    assert [each.seconds for each in answer.run_times] == [7]
+    await client.policies.preview_schedule(schedule("0 2 * * *", time_zone="Europe/Berlin"))
+    stored, given = fakes.calls.requests["PreviewSchedule"]
+    assert (stored.policy, stored.count) == ("policies/nightly", 3)
+    assert (given.schedule.cron, given.schedule.time_zone) == ("0 2 * * *", "Europe/Berlin")
+
+
+async def test_a_plan_comes_as_it_is_found_and_is_not_begun_again(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.executions.plan = [PlanExecutionResponse(summary=PlanSummary(references_to_copy=n)) for n in (1, 2)]
+    answers = [each.summary.references_to_copy async for each in client.executions.plan("nightly")]
+    assert answers == [1, 2]
+    fakes.calls.fail_next("PlanExecution", ShuttingDown())
+    with pytest.raises(TransshipError, match="shutting down"):
+        async for _ in client.executions.plan(INLINE):
+            pass
+    named, inline = fakes.calls.requests["PlanExecution"]
+    assert (named.policy, inline.inline_policy.source_registry) == ("policies/nightly", "registries/hub")
+
+
+async def test_a_start_that_is_only_checked_starts_nothing(client: TransshipClient, fakes: FakeServices) -> None:
+    checked = await client.executions.start("nightly", validate_only=True, started_by="me")
+    assert checked.name == ""
+    assert not fakes.executions.stored
+    assert fakes.calls.requests["StartExecution"][0].started_by == "me"
+
+
+async def test_executions_are_picked_by_trigger_and_time(client: TransshipClient, fakes: FakeServices) -> None:
+    since, before = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, 12, tzinfo=UTC)
+    wanted = client.executions.list(
+        policy="p", triggers=[Execution.TRIGGER_EVENT], since=since, before=before, oldest_first=True
+    )
+    assert [each async for each in wanted] == []
+    request = fakes.calls.requests["ListExecutions"][0]
+    assert (request.policy, list(request.triggers)) == ("policies/p", [Execution.TRIGGER_EVENT])
+    assert request.created_since.ToDatetime(UTC) == since
+    assert request.created_before.ToDatetime(UTC) == before
+    assert request.order_by == "create_time"
+
+
+async def test_a_skipped_execution_has_ended(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.executions.script = [Execution(state=Execution.STATE_SKIPPED)]
+    execution = await client.executions.start("nightly")
+    assert (await client.executions.wait(execution.name)).state in FINAL_STATES
+
+
+async def test_an_event_is_told_once_though_it_is_told_again(client: TransshipClient, fakes: FakeServices) -> None:
+    fakes.calls.fail_next("PublishEvents", ShuttingDown())
+    event = pushed("hub", "library/nginx", "1.27")
+    answer = await client.events.publish(event)
+    assert (answer.stored_count, answer.known_count) == (0, 1)
+    assert [each.id async for each in client.events.list(registry="hub")] == [event.id]
+    stored = await client.events.get(event.id)
+    assert (stored.registry, stored.kind, stored.tag) == ("registries/hub", Event.KIND_PUSH, "1.27")
+    listed = fakes.calls.requests["ListEvents"][0]
+    assert listed.registry == "registries/hub"
+
+
+async def test_a_secret_of_an_event_source_is_told_once(client: TransshipClient) -> None:
+    assert (await client.event_sources.create("hub")).secret == SECRET
+    assert [(each.name, each.secret) async for each in client.event_sources.list()] == [("eventSources/hub", "")]
+    await client.event_sources.delete("registries/hub")
+    with pytest.raises(TransshipError, match="no event source"):
+        await client.event_sources.delete("hub")
 
 
 async def test_a_watch_goes_on_after_a_break_without_saying_anything_twice(
