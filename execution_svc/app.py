@@ -11,6 +11,7 @@ import structlog
 from execution_svc.config import ExecutionConfig
 from execution_svc.delegation.delegator import Delegator
 from execution_svc.delegation.leader import run_as_leader
+from execution_svc.dry_run.planner import Planner
 from execution_svc.flows.worker import FlowWorkers
 from execution_svc.gateways import RemoteCatalog, RemoteJobs, RemotePolicies
 from execution_svc.postgres import (
@@ -58,7 +59,7 @@ async def build(config: ExecutionConfig, stack: AsyncExitStack) -> GrpcServer:
     _run_beside("retention", retention.run, stack)
     server = GrpcServer(config.listen, config.server_tls())
     executions = Executions(PostgresExecutionStore(pool), policies, jobs, changes, clock)
-    servicer = ExecutionServicer(executions, clock)
+    servicer = ExecutionServicer(executions, Planner(policies, catalog, jobs), clock)
     server.add(execution_pb2_grpc.add_ExecutionServiceServicer_to_server, servicer, _SERVICE_NAME)
     return server
 

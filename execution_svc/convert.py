@@ -240,6 +240,7 @@ def preparation_from_pb(response: catalog_pb2.PrepareRepositoriesResponse) -> Pr
     return Preparation(
         failures={each.repository: failure_from_pb(each.failure) for each in response.failures},
         excluded={each.repository: failure_from_pb(each.failure) for each in response.excluded},
+        created_namespaces=tuple(response.created_namespaces),
     )
 
 
@@ -274,7 +275,7 @@ def _job_to_pb(job: Job) -> job_pb2.JobSpec:
     spec = job_pb2.JobSpec(key=str(job.key), fairness_group=job.fairness_group)
     match job.operation:
         case Operation.COPY:
-            spec.replicate.CopyFrom(_replicate_work(job))
+            spec.replicate.CopyFrom(replicate_work(job))
         case Operation.DELETE:
             spec.delete.CopyFrom(_delete_work(job))
         case _:
@@ -282,7 +283,7 @@ def _job_to_pb(job: Job) -> job_pb2.JobSpec:
     return spec
 
 
-def _replicate_work(job: Job) -> job_pb2.ReplicateWork:
+def replicate_work(job: Job) -> job_pb2.ReplicateWork:
     return job_pb2.ReplicateWork(
         source_registry=job.source_registry,
         source_repository=job.source_repository,

@@ -4,12 +4,15 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Any
 
-from execution_svc import convert
+from execution_svc import convert, convert_plan
 from execution_svc.domain.execution import Execution, ExecutionId
+from execution_svc.domain.plan import PlanSummary
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import TaskFilter
+from execution_svc.dry_run.planner import Planner
 from execution_svc.service import Executions
 from execution_svc.store import ExecutionCursor
 from service_kit.clock import Clock
@@ -24,8 +27,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class ExecutionServicer(execution_pb2_grpc.ExecutionServiceServicer):
     """Parses, calls, converts."""
 
-    def __init__(self, executions: Executions, clock: Clock) -> None:
+    def __init__(self, executions: Executions, planner: Planner, clock: Clock) -> None:
         self._executions = executions
+        self._planner = planner
         self._clock = clock
 
     async def StartExecution(self, request: pb.StartExecutionRequest, context: Any) -> pb.Execution:
@@ -36,6 +40,16 @@ class ExecutionServicer(execution_pb2_grpc.ExecutionServiceServicer):
             validate_only=request.validate_only,
         )
         return self._shown(execution)
+
+    async def PlanExecution(
+        self, request: pb.PlanExecutionRequest, context: Any
+    ) -> AsyncIterator[pb.PlanExecutionResponse]:
+        summary = PlanSummary()
+        async with aclosing(self._planner.plan(_subject(request))) as messages:
+            async for actions in messages:
+                summary = reduce(PlanSummary.plus, actions, summary)
+                yield convert_plan.plan_to_pb(actions, summary)
+        yield convert_plan.plan_to_pb([], summary)
 
     async def GetExecution(self, request: pb.GetExecutionRequest, context: Any) -> pb.Execution:
         return self._shown(await self._executions.get(convert.parse_execution_name(request.name)))
@@ -92,7 +106,7 @@ class ExecutionServicer(execution_pb2_grpc.ExecutionServiceServicer):
         return convert.execution_to_pb(execution, self._clock.now(), with_policy=with_policy)
 
 
-def _subject(request: pb.StartExecutionRequest) -> str | Policy:
+def _subject(request: pb.StartExecutionRequest | pb.PlanExecutionRequest) -> str | Policy:
     return request.policy or convert.policy_from_pb(request.inline_policy)
 
 

@@ -36,3 +36,4 @@ class Preparation:
 
     failures: Mapping[str, Failure] = field(default_factory=dict)
     excluded: Mapping[str, Failure] = field(default_factory=dict)  # nothing can be replicated into them, on purpose
+    created_namespaces: tuple[str, ...] = ()  # that were created or, in a preview, would be

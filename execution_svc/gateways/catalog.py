@@ -1,6 +1,6 @@
 """registry_svc: what registries have, and how they want to be written to."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 import grpc
@@ -25,14 +25,18 @@ class RemoteCatalog:
         self._registries: registry_pb2_grpc.RegistryServiceAsyncStub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._catalog: catalog_pb2_grpc.CatalogServiceAsyncStub = catalog_pb2_grpc.CatalogServiceStub(channel)
 
-    async def list_resources(self, policy: Policy) -> AsyncIterator[ResourceBatch]:
+    async def list_resources(self, policy: Policy) -> AsyncGenerator[ResourceBatch, None]:
         """Batch by batch: gRPC's flow control holds the listing back while a batch is being worked on."""
         request = catalog_pb2.ListResourcesRequest(
             registry=policy.source_registry, filters=convert.policy_to_pb(policy).filters
         )
-        async with remote_errors(_SERVICE):
-            async for response in self._catalog.ListResources(request):
-                yield convert.batch_from_pb(response)
+        call = self._catalog.ListResources(request)
+        try:
+            async with remote_errors(_SERVICE):
+                async for response in call:
+                    yield convert.batch_from_pb(response)
+        finally:
+            call.cancel()  # when nobody wants the rest; without effect at its end
 
     async def path_rule(self, registry: str) -> PathRule:
         request = registry_pb2.GetRegistryInfoRequest(name=registry)
@@ -41,7 +45,16 @@ class RemoteCatalog:
         return PathRule(min_components=info.min_path_components or 1, max_components=info.max_path_components)
 
     async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation:
-        request = catalog_pb2.PrepareRepositoriesRequest(registry=registry, repositories=repositories)
+        return await self._prepare(registry, repositories, validate_only=False)
+
+    async def preview(self, registry: str, repositories: Sequence[str]) -> Preparation:
+        """What preparing them would come to; nothing is created."""
+        return await self._prepare(registry, repositories, validate_only=True)
+
+    async def _prepare(self, registry: str, repositories: Sequence[str], *, validate_only: bool) -> Preparation:
+        request = catalog_pb2.PrepareRepositoriesRequest(
+            registry=registry, repositories=repositories, validate_only=validate_only
+        )
         async with remote_errors(_SERVICE):
             response = await self._catalog.PrepareRepositories(request, timeout=PREPARE_TIMEOUT_S)
         return convert.preparation_from_pb(response)

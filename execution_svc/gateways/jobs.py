@@ -1,16 +1,19 @@
-"""jobservice: streams for the delegator, and the logs of jobs."""
+"""jobservice: streams for the delegator, the logs of jobs, and what a job would do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import grpc
 
-from execution_svc import convert
+from execution_svc import convert, convert_plan
 from execution_svc.delegation.messages import Command, JobStream, Report
-from execution_svc.domain.task import JobKey
-from execution_svc.domain.transfer import LogLine
+from execution_svc.domain.plan import PlannedReference
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.task import Job, JobKey, TaskId
+from execution_svc.domain.transfer import LogLine, Reference
+from execution_svc.flows.planning import Item
 from service_kit.errors import Kind, ServiceError, ServiceUnavailable
 from service_kit.status import remote_errors
 from transship.job.v1 import job_pb2 as pb
@@ -59,6 +62,53 @@ class RemoteJobs:
             else:
                 return
         raise failure
+
+    async def plan(
+        self, policy: Policy, item: Item, references: Sequence[Reference]
+    ) -> AsyncGenerator[list[PlannedReference], None]:
+        """What would become of each of the references. When a replica goes away, another one is asked for the rest.
+
+        Raises:
+            ServiceError: why it cannot be told, or that of the last replica when none answers.
+        """
+        failure: ServiceError = ServiceUnavailable(service=_SERVICE)
+        told: set[str] = set()
+        request = pb.PlanReplicationRequest(replicate=_work(policy, item, references))
+        for stub in self._stubs:
+            call = stub.PlanReplication(request)
+            try:
+                async with remote_errors(_SERVICE):
+                    async for response in call:
+                        new = [each for each in convert_plan.planned_from_pb(response) if each.key not in told]
+                        told.update(each.key for each in new)
+                        yield new
+            except ServiceError as error:
+                if error.kind is not Kind.UNAVAILABLE:
+                    raise
+                failure = error
+            else:
+                return
+            finally:
+                call.cancel()  # when nobody wants the rest; without effect at its end
+        raise failure
+
+
+def _work(policy: Policy, item: Item, references: Sequence[Reference]) -> pb.ReplicateWork:
+    """As the task that would be made of it; its key goes nowhere."""
+    job = Job(
+        key=JobKey(task=TaskId(""), run=0),
+        operation=item.operation,
+        fairness_group=policy.name,
+        source_registry=policy.source_registry,
+        source_repository=item.source_repository,
+        destination_registry=item.destination_registry,
+        destination_repository=item.destination_repository,
+        references=tuple(references),
+        override=policy.override,
+        backup_tag=policy.document.get("backup_tag", ""),
+        options=policy.document.get("options", {}),
+    )
+    return convert.replicate_work(job)
 
 
 class _DelegateStream:

@@ -78,26 +78,33 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         self.hold = asyncio.Event()
         self.hold.set()
         self.prepared: Counter[str] = Counter()
+        self.previewed: Counter[str] = Counter()
+        self.listings = 0  # that are open
 
     async def ListResources(
         self, request: catalog_pb2.ListResourcesRequest, context: object
     ) -> AsyncIterator[catalog_pb2.ListResourcesResponse]:
-        for resource in self.resources:
-            yield catalog_pb2.ListResourcesResponse(resources=[resource])
-            await self.hold.wait()
-            if self.failing:
-                raise self.failing.pop(0)
-        yield catalog_pb2.ListResourcesResponse(failures=[_failure(name) for name in self.unlistable])
+        self.listings += 1
+        try:
+            for resource in self.resources:
+                yield catalog_pb2.ListResourcesResponse(resources=[resource])
+                await self.hold.wait()
+                if self.failing:
+                    raise self.failing.pop(0)
+            yield catalog_pb2.ListResourcesResponse(failures=[_failure(name) for name in self.unlistable])
+        finally:
+            self.listings -= 1
 
     async def PrepareRepositories(
         self, request: catalog_pb2.PrepareRepositoriesRequest, context: object
     ) -> catalog_pb2.PrepareRepositoriesResponse:
-        self.prepared.update(request.repositories)
+        (self.previewed if request.validate_only else self.prepared).update(request.repositories)
         bad = self.unpreparable.intersection(request.repositories)
         cached = self.excluded.intersection(request.repositories)
         return catalog_pb2.PrepareRepositoriesResponse(
             failures=[_failure(name) for name in bad],
             excluded=[_failure(name, "PROXY_CACHE_PROJECT") for name in cached],
+            created_namespaces={name.partition("/")[0] for name in request.repositories if "/" in name},
         )
 
 
@@ -153,6 +160,10 @@ class FakeJobs(job_pb2_grpc.JobServiceServicer):
         self.rejected = False
         self.stale_again = False  # each state is followed by the one before
         self.streams = 0
+        self.plans = 0  # that are open
+        self.plan_breaks: list[int] = []  # references that the next plans live for
+        self.hold_plans = asyncio.Event()
+        self.hold_plans.set()
         self._open: set[_Stream] = set()
 
     def copies(self) -> Counter[tuple[str, str, str]]:
@@ -195,6 +206,24 @@ class FakeJobs(job_pb2_grpc.JobServiceServicer):
         finally:
             reader.cancel()
             self._open.discard(stream)
+
+    async def PlanReplication(
+        self, request: job_pb2.PlanReplicationRequest, context: object
+    ) -> AsyncIterator[job_pb2.PlanReplicationResponse]:
+        """Would copy everything, at ten bytes each."""
+        lives = self.plan_breaks.pop(0) if self.plan_breaks else float("inf")
+        self.plans += 1
+        try:
+            for count, each in enumerate(request.replicate.references):
+                if count >= lives:
+                    raise ServiceUnavailable(service="fake jobservice")
+                planned = transfer_pb2.PlannedReference(
+                    tag=each.tag, digest=each.digest, action=transfer_pb2.PlannedReference.ACTION_COPY, bytes_to_move=10
+                )
+                yield job_pb2.PlanReplicationResponse(references=[planned])
+                await self.hold_plans.wait()
+        finally:
+            self.plans -= 1
 
     async def ReadJobLog(
         self, request: job_pb2.ReadJobLogRequest, context: object
