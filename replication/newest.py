@@ -1,6 +1,7 @@
 """Which tags of a repository are its newest."""
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -77,9 +78,10 @@ def keep_newest(tags: Sequence[DatedTag], newest: Newest, now: datetime) -> tupl
     ranked = sorted(tags, key=_by_time, reverse=True)
     kept: list[DatedTag] = []
     rejections: Rejections = []
+    surplus = _surplus(newest.count)
     for each in ranked:
         if newest.count and len(kept) >= newest.count:
-            rejections.append((each, _surplus(newest.count)))
+            rejections.append((each, surplus))
         elif len(kept) < newest.min_count or not (why := _too_old(each, newest.max_age, now)):
             kept.append(each)
         else:
@@ -88,16 +90,23 @@ def keep_newest(tags: Sequence[DatedTag], newest: Newest, now: datetime) -> tupl
 
 
 def _highest(tags: Sequence[DatedTag], count: int) -> tuple[list[DatedTag], Rejections]:
-    versions: list[tuple[Version, str, str, DatedTag]] = []
-    rejections: Rejections = []
-    for each in tags:
-        if (version := parse_version(each.tag)) is None:
-            rejections.append((each, _not_newest("it is no semantic version")))
-        else:
-            versions.append((version, each.tag, each.digest, each))
-    ranked = [each for *_, each in sorted(versions, key=lambda entry: entry[:3], reverse=True)]
-    end = count or len(ranked)
-    return ranked[:end], rejections + [(each, _surplus(count)) for each in ranked[end:]]
+    # Of a hundred thousand tags, only those that are kept are remembered with their versions.
+    kept = heapq.nlargest(count or len(tags), _versions(tags))
+    places = {place for *_, place in kept}
+    surplus = _surplus(count)
+    rejections = [
+        (each, surplus if parse_version(each.tag) else _NO_VERSION)
+        for place, each in enumerate(tags)
+        if place not in places
+    ]
+    return [tags[place] for *_, place in kept], rejections
+
+
+def _versions(tags: Sequence[DatedTag]) -> Iterator[tuple[Version, str, str, int]]:
+    """Those that are versions, in a form that can be ordered; the place in the list is unique and comes last."""
+    for place, each in enumerate(tags):
+        if version := parse_version(each.tag):
+            yield version, each.tag, each.digest, place
 
 
 def _by_time(each: DatedTag) -> tuple[datetime, str, str]:
@@ -118,3 +127,6 @@ def _surplus(count: int) -> Rejection:
 
 def _not_newest(message: str) -> Rejection:
     return Rejection(cause=Cause.NOT_NEWEST, message=message)
+
+
+_NO_VERSION: Final = _not_newest("it is no semantic version")

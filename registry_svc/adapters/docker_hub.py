@@ -31,6 +31,7 @@ from registry_svc.adapters.source import Artifact, Listed, Repository
 from registry_svc.domain.errors import CatalogUnsupported, TagNotFound
 from registry_svc.domain.registry import Endpoint
 from replication.filters import Selection
+from replication.newest import DatedTag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +158,7 @@ class DockerHubSource:
             return []
         return await self._retries.run(lambda: self._api.artifact(repository, reference))
 
-    async def dated(self, repository: str, artifact: Artifact) -> Artifact | None:
+    async def dated(self, repository: str, artifact: DatedTag) -> DatedTag | None:
         raise UnexpectedAnswer(f"Docker Hub did not tell when {repository}:{artifact.tag} was pushed")
 
     async def _of_namespace(self, name: str) -> AsyncGenerator[list[Listed], None]:

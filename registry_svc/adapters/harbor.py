@@ -30,6 +30,7 @@ from registry_svc.adapters.source import Artifact, Listed, Repository
 from registry_svc.domain.errors import TagDeletionUnsupported, TagNotFound
 from registry_svc.domain.registry import Endpoint
 from replication.filters import Dimension, Selection
+from replication.newest import DatedTag
 
 _CONFLICT: Final = 409  # the project is there, though perhaps not shown to us
 _IMMUTABLE: Final = 412  # a rule of the project keeps the tag
@@ -125,8 +126,8 @@ class HarborSource:
     async def look_up(self, repository: str, reference: str) -> list[Artifact]:
         return await self._retries.run(lambda: self._api.artifact(repository, reference))
 
-    async def dated(self, repository: str, artifact: Artifact) -> Artifact | None:
-        raise UnexpectedAnswer(f"Harbor did not tell when {repository}:{artifact.key} was pushed")
+    async def dated(self, repository: str, artifact: DatedTag) -> DatedTag | None:
+        raise UnexpectedAnswer(f"Harbor did not tell when {repository}:{artifact.tag or artifact.digest} was pushed")
 
     async def _projects(self, names: Sequence[str] | None) -> AsyncGenerator[list[Project], None]:
         pages = self._retries.pages(lambda: self._api.projects(names), key=lambda each: each.name)

@@ -5,11 +5,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
 
+from oci_client.listing import DEFAULT_PAGE_SIZE
 from oci_client.manifest import Descriptor
 from registry_svc.adapters.creation import CreationTimes
 from registry_svc.adapters.retries import Retries
 from registry_svc.adapters.source import Artifact, Listed, Repository
 from replication.filters import Selection
+from replication.newest import DatedTag
 
 
 class Lists(Protocol):
@@ -41,7 +43,9 @@ class NativeSource:
     async def artifacts(self, repository: str) -> AsyncGenerator[list[Artifact], None]:
         async with aclosing(self._retries.pages(lambda: self._client.tags(repository))) as pages:
             async for page in pages:
-                yield [Artifact(tag=tag) for tag in page]
+                # Old registries send all tags in one page, and there may be a hundred thousand.
+                for start in range(0, len(page), DEFAULT_PAGE_SIZE):
+                    yield [Artifact(tag=tag) for tag in page[start : start + DEFAULT_PAGE_SIZE]]
 
     async def look_up(self, repository: str, reference: str) -> list[Artifact]:
         found = await self._retries.run(lambda: self._client.head_manifest(repository, reference))
@@ -49,6 +53,6 @@ class NativeSource:
             return []
         return [Artifact(tag="" if ":" in reference else reference, digest=str(found.digest))]
 
-    async def dated(self, repository: str, artifact: Artifact) -> Artifact | None:
-        found = await self._times.of(repository, artifact.key, self._retries)
+    async def dated(self, repository: str, artifact: DatedTag) -> DatedTag | None:
+        found = await self._times.of(repository, artifact.tag, self._retries)
         return found and replace(artifact, digest=str(found[0]), create_time=found[1])

@@ -41,7 +41,7 @@ class RepositoryListing:
         self._within = within
         self._dating = dating
         self._put = put
-        self._held: list[Artifact] = []  # until all are known of which the newest are wanted
+        self._held: list[DatedTag] = []  # until all are known of which the newest are wanted
         self._bad_tags = 0
 
     async def run(self, *, now: datetime, must_exist: bool) -> None:
@@ -83,7 +83,7 @@ class RepositoryListing:
             elif not why:
                 passing.append(each)
         if self._query.newest:
-            self._held += passing
+            self._held += [DatedTag(tag=each.tag, digest=each.digest, create_time=each.create_time) for each in passing]
             passing = []
         await self._put_found([Reference(tag=each.tag, digest=each.digest) for each in passing], rejections)
 
@@ -97,16 +97,16 @@ class RepositoryListing:
 
     async def _put_newest(self, newest: Newest, now: datetime) -> None:
         """Ranks the whole repository; told is only what is to be looked at."""
-        artifacts = await self._dated() if newest.order is Order.CREATE_TIME else self._held
-        tags = [DatedTag(tag=each.tag, digest=each.digest, create_time=each.create_time) for each in artifacts]
+        tags = await self._dated() if newest.order is Order.CREATE_TIME else self._held
         kept, rejections = await asyncio.to_thread(keep_newest, tags, newest, now)
-        references = [Reference(tag=each.tag, digest=each.digest) for each in kept if self._is_within(each)]
-        rejected = [self._rejected(each.tag, why) for each, why in rejections if self._is_within(each)]
-        for start in range(0, max(len(references), len(rejected)), BATCH_REFERENCES):
+        for start in range(0, max(len(kept), len(rejections)), BATCH_REFERENCES):
             end = start + BATCH_REFERENCES
-            await self._put_found(references[start:end], rejected[start:end])
+            await self._put_found(
+                [Reference(tag=each.tag, digest=each.digest) for each in kept[start:end] if self._is_within(each)],
+                [self._rejected(each.tag, why) for each, why in rejections[start:end] if self._is_within(each)],
+            )
 
-    async def _dated(self) -> list[Artifact]:
+    async def _dated(self) -> list[DatedTag]:
         """All whose time of creation is known. A failure tells of the others, which cannot be ranked."""
         dated = [each for each in self._held if each.create_time]
         undated = iter([each for each in self._held if not each.create_time])
@@ -121,14 +121,14 @@ class RepositoryListing:
         return dated
 
     async def _date(
-        self, undated: Iterable[Artifact], dated: list[Artifact], failed: list[tuple[str, OciError]]
+        self, undated: Iterable[DatedTag], dated: list[DatedTag], failed: list[tuple[str, OciError]]
     ) -> None:
         for each in undated:
             async with self._dating:
                 try:
                     found = await self._source.dated(self._repository.name, each)
                 except OciError as error:
-                    failed.append((each.key, error))
+                    failed.append((each.tag or each.digest, error))
                 else:
                     dated += [found] if found else []
 

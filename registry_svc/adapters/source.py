@@ -7,6 +7,7 @@ from typing import Protocol
 
 from registry_svc.adapters.base import RepositoryFailure
 from replication.filters import Selection
+from replication.newest import DatedTag
 from replication.rejection import Cause, Rejection
 
 
@@ -67,6 +68,6 @@ class Source(Protocol):
         """What a tag or a digest stands for now; nothing when it is not there."""
         ...
 
-    async def dated(self, repository: str, artifact: Artifact) -> Artifact | None:
+    async def dated(self, repository: str, artifact: DatedTag) -> DatedTag | None:
         """The artifact with its `create_time`, which its listing did not tell; None when it is not there any more."""
         ...

@@ -12,19 +12,28 @@ from pathlib import Path
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
-from oci_client.testing import BasicAuth, FakeRegistry
+from oci_client.testing import BasicAuth, FakeRegistry, an_image
 from service_kit.channel import open_channel
 from tests.integration.registry_svc.registry_service import NOBODY
 from tests.postgres import Database
-from transship.registry.v1 import access_pb2, access_pb2_grpc, registry_pb2, registry_pb2_grpc
+from transship.registry.v1 import (
+    access_pb2,
+    access_pb2_grpc,
+    catalog_pb2,
+    catalog_pb2_grpc,
+    registry_pb2,
+    registry_pb2_grpc,
+)
+from transship.type.v1.filter_pb2 import Newest
 
 START_TIMEOUT_S = 30.0
+MAX_BYTES = 150 * 1024 * 1024
 PASSWORD = "Tr0ub4dor&3"
 
 
 @asynccontextmanager
-async def _process(directory: Path, database_url: str) -> AsyncIterator[str]:
-    """Gives the address; ends the process by SIGTERM and expects that it ends well."""
+async def _process(directory: Path, database_url: str) -> AsyncIterator[tuple[str, int]]:
+    """Gives the address and the process id; ends the process by SIGTERM and expects that it ends well."""
     keys, port_file = directory / "keys", directory / "address"
     keys.write_text("k1:" + base64.b64encode(os.urandom(32)).decode())
     settings = {
@@ -43,7 +52,7 @@ async def _process(directory: Path, database_url: str) -> AsyncIterator[str]:
             while not port_file.exists():
                 assert process.returncode is None, (directory / "log").read_text()
                 await asyncio.sleep(0.05)
-        yield port_file.read_text().strip()
+        yield port_file.read_text().strip(), process.pid
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), START_TIMEOUT_S) == 0
     finally:
@@ -55,7 +64,7 @@ async def _process(directory: Path, database_url: str) -> AsyncIterator[str]:
 async def test_it_serves_without_its_peers_and_logs_no_secret(database: Database, tmp_path: Path) -> None:
     async with (
         FakeRegistry(auth=BasicAuth(username="robot", password=PASSWORD)) as hub,
-        _process(tmp_path, await database("registry_svc")) as address,
+        _process(tmp_path, await database("registry_svc")) as (address, _),
         open_channel(address) as channel,
     ):
         health = await health_pb2_grpc.HealthStub(channel).Check(
@@ -75,6 +84,49 @@ async def test_it_serves_without_its_peers_and_logs_no_secret(database: Database
     assert "CreateRegistry" in log
     assert PASSWORD not in log
     assert access.authorization.removeprefix("Basic ") not in log
+
+
+async def test_ten_thousand_repositories_and_a_hundred_thousand_tags_fit_into_little_memory(
+    database: Database, tmp_path: Path
+) -> None:
+    async with (
+        FakeRegistry() as hub,
+        _process(tmp_path, await database("registry_svc")) as (address, pid),
+        open_channel(address) as channel,
+    ):
+        built = an_image((16,))
+        for number in range(10_000):
+            hub.push(f"team-{number % 100}/service-{number}", built, "1.0.0")
+        hub.push("large/app", built, *(f"1.{number}.0" for number in range(100_000)))
+        registry = registry_pb2.Registry(type="docker-registry", url=hub.url)
+        request = registry_pb2.CreateRegistryRequest(registry_id="hub", registry=registry)
+        await registry_pb2_grpc.RegistryServiceStub(channel).CreateRegistry(request)
+        catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
+
+        assert await _listed(catalog, catalog_pb2.ListResourcesRequest(registry="registries/hub")) == (110_000, 0)
+        newest = Newest(order=Newest.ORDER_SEMVER, count=10)
+        ranked = catalog_pb2.ListResourcesRequest(registry="registries/hub", newest=newest, include_rejected=True)
+        assert await _listed(catalog, ranked) == (10_010, 99_990)
+
+        peak = _peak_bytes(pid)
+        assert peak < MAX_BYTES, f"{peak >> 20} MiB"
+
+
+def _peak_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    [peak_kb] = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
+    return peak_kb * 1024
+
+
+async def _listed(
+    catalog: "catalog_pb2_grpc.CatalogServiceAsyncStub", request: catalog_pb2.ListResourcesRequest
+) -> tuple[int, int]:
+    """How many references and rejections came."""
+    references = rejections = 0
+    async for batch in catalog.ListResources(request):
+        references += sum(len(resource.references) for resource in batch.resources)
+        rejections += len(batch.rejections)
+    return references, rejections
 
 
 @pytest.mark.parametrize("content", ["", "k1:short"])
