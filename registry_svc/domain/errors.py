@@ -39,7 +39,7 @@ class RegistryCredentialRejected(ServiceError):
 
 
 class RegistryMisbehaved(ServiceError):
-    """What answers at {url} does not speak the distribution protocol: {cause}."""
+    """What answers at {url} is no registry of the type that was given: {cause}."""
 
     kind = Kind.FAILED_PRECONDITION
     reason = "REGISTRY_MISBEHAVED"

@@ -85,6 +85,7 @@ async def listed(adapter: Adapter, *rules: FilterRule, **query: Any) -> Found:
         async for batch in batches:
             size = 0
             for resource in batch.resources:
+                assert resource.references, "a repository with nothing to replicate is no resource"
                 for each in resource.references:
                     assert (resource.repository, each.tag) not in found.digests, "told twice"
                     found.digests[resource.repository, each.tag] = each.digest

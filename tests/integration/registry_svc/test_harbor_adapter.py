@@ -294,6 +294,20 @@ async def test_only_projects_that_may_match_are_searched(harbor: FakeHarbor, ada
     assert len(paths(harbor, REPOSITORIES)) == 2
 
 
+async def test_a_project_that_is_not_there_is_no_reason_to_search_all(
+    harbor: FakeHarbor, adapter: HarborAdapter
+) -> None:
+    """Harbor falls back to listing every project (its section 3.1)."""
+    harbor.push_image("team/app", "1")
+
+    assert (await listed(adapter, name("none/**"))).resources == ()
+    [failed] = (await listed(adapter, name("none/app"))).failures
+
+    assert failed.failure.reason == "REPOSITORY_UNKNOWN"
+    assert [each["q"] for each in paths(harbor, PROJECTS)] == [("name={'none'}",)] * 2
+    assert paths(harbor, REPOSITORIES) == []
+
+
 async def test_many_projects_come_in_pages(harbor: FakeHarbor, adapter: HarborAdapter) -> None:
     for number in range(150):
         harbor.push_image(f"p{number}/app", "1")

@@ -70,6 +70,8 @@ class CatalogServiceServicer:
         repositories itself could not be read.
         * FAILED_PRECONDITION (`CATALOG_UNSUPPORTED`): the registry cannot list its repositories; name them without
         wildcards.
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): a filter is on a dimension that the registry's artifacts do not have, or a
+        field is wrong.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,6 +83,8 @@ class CatalogServiceServicer:
 
         Errors:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`): no such registry.
+        * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
+        could not be asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +95,10 @@ class CatalogServiceServicer:
 
         Errors:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
-        * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it.
+        * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it; or
+        one of its rules keeps the tag.
+        * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
+        could not be asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

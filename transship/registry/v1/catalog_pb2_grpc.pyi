@@ -47,6 +47,8 @@ class CatalogServiceStub:
       repositories itself could not be read.
     * FAILED_PRECONDITION (`CATALOG_UNSUPPORTED`): the registry cannot list its repositories; name them without
       wildcards.
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): a filter is on a dimension that the registry's artifacts do not have, or a
+      field is wrong.
     """
     PrepareRepositories: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.PrepareRepositoriesRequest, _catalog_pb2.PrepareRepositoriesResponse]
     """Makes sure that images can be pushed into the repositories: creates projects, namespaces or repositories where the
@@ -54,13 +56,18 @@ class CatalogServiceStub:
 
     Errors:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`): no such registry.
+    * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
+      could not be asked.
     """
     DeleteTag: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteTagRequest, _empty_pb2.Empty]
     """Deletes one tag and no other tag of the same digest.
 
     Errors:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
-    * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it.
+    * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it; or
+      one of its rules keeps the tag.
+    * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
+      could not be asked.
     """
 
 @_typing.type_check_only
@@ -81,6 +88,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
       repositories itself could not be read.
     * FAILED_PRECONDITION (`CATALOG_UNSUPPORTED`): the registry cannot list its repositories; name them without
       wildcards.
+    * INVALID_ARGUMENT (`INVALID_REQUEST`): a filter is on a dimension that the registry's artifacts do not have, or a
+      field is wrong.
     """
     PrepareRepositories: _aio.UnaryUnaryMultiCallable[_catalog_pb2.PrepareRepositoriesRequest, _catalog_pb2.PrepareRepositoriesResponse]  # type: ignore[assignment]
     """Makes sure that images can be pushed into the repositories: creates projects, namespaces or repositories where the
@@ -88,13 +97,18 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 
     Errors:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`): no such registry.
+    * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
+      could not be asked.
     """
     DeleteTag: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteTagRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one tag and no other tag of the same digest.
 
     Errors:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
-    * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it.
+    * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it; or
+      one of its rules keeps the tag.
+    * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
+      could not be asked.
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -118,6 +132,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
           repositories itself could not be read.
         * FAILED_PRECONDITION (`CATALOG_UNSUPPORTED`): the registry cannot list its repositories; name them without
           wildcards.
+        * INVALID_ARGUMENT (`INVALID_REQUEST`): a filter is on a dimension that the registry's artifacts do not have, or a
+          field is wrong.
         """
 
     @_abc_1.abstractmethod
@@ -131,6 +147,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`): no such registry.
+        * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
+          could not be asked.
         """
 
     @_abc_1.abstractmethod
@@ -143,7 +161,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
-        * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it.
+        * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it; or
+          one of its rules keeps the tag.
+        * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
+          could not be asked.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

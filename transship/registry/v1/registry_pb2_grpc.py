@@ -156,7 +156,7 @@ class RegistryServiceServicer:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`): no such registry.
         * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`): no answer; the metadata says why.
         * FAILED_PRECONDITION (`REGISTRY_CREDENTIAL_REJECTED`): the registry refuses the credential.
-        * FAILED_PRECONDITION (`REGISTRY_MISBEHAVED`): what answers does not speak the distribution protocol.
+        * FAILED_PRECONDITION (`REGISTRY_MISBEHAVED`): what answers is no registry of that type.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -86,7 +86,7 @@ class RegistryServiceStub:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`): no such registry.
     * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`): no answer; the metadata says why.
     * FAILED_PRECONDITION (`REGISTRY_CREDENTIAL_REJECTED`): the registry refuses the credential.
-    * FAILED_PRECONDITION (`REGISTRY_MISBEHAVED`): what answers does not speak the distribution protocol.
+    * FAILED_PRECONDITION (`REGISTRY_MISBEHAVED`): what answers is no registry of that type.
     """
     GetRegistryInfo: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetRegistryInfoRequest, _registry_pb2.RegistryInfo]
     """Tells what a registry's adapter can do.
@@ -154,7 +154,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     * NOT_FOUND (`REGISTRY_NOT_FOUND`): no such registry.
     * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`): no answer; the metadata says why.
     * FAILED_PRECONDITION (`REGISTRY_CREDENTIAL_REJECTED`): the registry refuses the credential.
-    * FAILED_PRECONDITION (`REGISTRY_MISBEHAVED`): what answers does not speak the distribution protocol.
+    * FAILED_PRECONDITION (`REGISTRY_MISBEHAVED`): what answers is no registry of that type.
     """
     GetRegistryInfo: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetRegistryInfoRequest, _registry_pb2.RegistryInfo]  # type: ignore[assignment]
     """Tells what a registry's adapter can do.
@@ -255,7 +255,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         * NOT_FOUND (`REGISTRY_NOT_FOUND`): no such registry.
         * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`): no answer; the metadata says why.
         * FAILED_PRECONDITION (`REGISTRY_CREDENTIAL_REJECTED`): the registry refuses the credential.
-        * FAILED_PRECONDITION (`REGISTRY_MISBEHAVED`): what answers does not speak the distribution protocol.
+        * FAILED_PRECONDITION (`REGISTRY_MISBEHAVED`): what answers is no registry of that type.
         """
 
     @_abc_1.abstractmethod
