@@ -62,8 +62,11 @@ class RepositoryListing:
     async def _read(self) -> None:
         name = self._repository.name
         if self._within is not None and not self._query.newest and len(self._within) <= MAX_LOOK_UPS:
+            # A tag and a digest may stand for the same.
+            found: dict[str, Artifact] = {}
             for reference in sorted(self._within):
-                await self._take(await self._source.look_up(name, reference))
+                found |= {each.key: each for each in await self._source.look_up(name, reference)}
+            await self._take(list(found.values()))
             return
         async with aclosing(self._source.artifacts(name)) as pages:
             async for page in pages:

@@ -8,7 +8,8 @@ from oci_client.testing import Action, an_artifact, an_image, an_index
 from tests.e2e.stack import a_policy, run_to_end, state_of, tasks_of
 from tests.fakes.docker_hub import FakeDockerHub
 from tests.fakes.harbor import FakeHarbor
-from transship.sdk import Credential, TransshipClient, destination, name_filter
+from transship.registry.v1.registry_pb2 import Credential
+from transship.sdk import TransshipClient, destination, name_filter
 
 pytestmark = pytest.mark.e2e
 

@@ -334,6 +334,8 @@ async def test_an_index_of_an_event_is_found_by_its_digest(harbor: FakeHarbor, a
 
     assert tags(await listed(adapter, label("prod"), within=within)) == ["team/app:multi", "team/app:other"]
     assert tags(await listed(adapter, label("dev"), within=within)) == []
+    twice = (*within, Resource(repository="team/app", references=(Reference(tag="multi"),)))
+    assert tags(await listed(adapter, within=twice)) == ["team/app:multi", "team/app:other"]
 
 
 # Preparing
