@@ -12,10 +12,13 @@ READ_TIMEOUT_S: Final = 30.0  # lists and pings; a registry that needs longer fo
 
 
 def open_http(endpoint: Endpoint) -> HttpClient:
-    """A client that the caller closes. Raises RegistryUnreachable when the certificates cannot be used."""
+    """A client that the caller closes; a public registry's token service and next pages cannot lead into our network.
+
+    Raises RegistryUnreachable when the certificates cannot be used.
+    """
     tls = TlsOptions(insecure=endpoint.insecure, ca_certificate=endpoint.ca_certificate or None)
     with registry_errors(endpoint):
-        return HttpClient(tls, connect_timeout_s=CONNECT_TIMEOUT_S, read_timeout_s=READ_TIMEOUT_S)
+        return HttpClient(tls, home=endpoint.url, connect_timeout_s=CONNECT_TIMEOUT_S, read_timeout_s=READ_TIMEOUT_S)
 
 
 def credential_of(endpoint: Endpoint) -> Credential | None:

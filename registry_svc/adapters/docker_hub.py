@@ -56,7 +56,7 @@ class DockerHubAdapter:
         self._hosts = hosts or _hosts(endpoint.url)
         self._sleep = sleep
         self._native = NativeAdapter(replace(endpoint, url=self._hosts.registry), sleep=sleep)
-        self._http = open_http(endpoint)
+        self._http = open_http(replace(endpoint, url=self._hosts.api))
         self._api = DockerHubApi(self._http, self._hosts.api, credential_of(endpoint), sleep)
 
     def info(self) -> Info:
