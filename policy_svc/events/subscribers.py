@@ -3,14 +3,14 @@
 from functools import lru_cache
 from typing import Final
 
-from policy_svc.convert import spec_to_pb
 from policy_svc.domain.errors import PolicyNotFound
 from policy_svc.domain.policy import Policy
+from policy_svc.domain.trigger import EventTrigger
 from policy_svc.events.domain.batch import Subscriber
 from policy_svc.store import PolicyStore
 from replication.filters import FilterRule, Selection
 
-_PAGE: Final = 500
+PAGE: Final = 500
 _COMPILED: Final = 1000  # selections that are kept, some 10 kB each
 
 
@@ -29,10 +29,10 @@ class PolicySubscribers:
         found: list[Subscriber] = []
         after = ""
         while True:
-            page = await self._policies.page(after=after, limit=_PAGE, registry=registry)
+            page = await self._policies.page(after=after, limit=PAGE, registry=registry)
             of_page = [_subscriber(policy) for policy in page if policy.spec.source_registry == registry]
             found += [each for each in of_page if each]
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 return found
             after = page[-1].id
 
@@ -46,10 +46,10 @@ class PolicySubscribers:
 
 
 def _subscriber(policy: Policy) -> Subscriber | None:
-    told = spec_to_pb(policy.spec)
-    if policy.spec.disabled or not told.trigger.HasField("event"):
+    spec = policy.spec
+    if spec.disabled or not isinstance(spec.trigger, EventTrigger):
         return None
-    selection = _compiled(policy.spec.filters)
+    selection = _compiled(spec.filters)
 
     def selects(repository: str, tag: str | None) -> bool:
         return selection.repository_passes(repository) and (tag is None or selection.tag_passes(tag))
@@ -57,7 +57,7 @@ def _subscriber(policy: Policy) -> Subscriber | None:
     return Subscriber(
         policy_uid=policy.uid,
         policy=policy.name,
-        registry=policy.spec.source_registry,
-        deletes=told.deletion.on_event,
+        registry=spec.source_registry,
+        deletes=spec.deletion is not None and spec.deletion.on_event,
         selects=selects,
     )
