@@ -13,6 +13,7 @@ class PolicyConfig(ServiceConfig):
 
     registry_target: str = Field(description="Address of the registry service, host:port.")
     execution_target: str = Field(description="Address of the execution service, host:port.")
+    fast_schedules: bool = Field(False, description="Whether schedules may run every minute or more often.")
     events_listen: str = Field(
         "127.0.0.1:0", description="Address for the notifications of registries, host:port. Port 0 takes a free one."
     )

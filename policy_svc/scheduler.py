@@ -43,9 +43,14 @@ class Scheduler:
         self._clock = clock
 
     async def run(self) -> None:
-        """Looks again and again, until it is cancelled."""
+        """Looks again and again, until it is cancelled; a fault of the database, or of ours, does not end it."""
         while True:
-            if await self.step() < BATCH:
+            try:
+                handled = await self.step()
+            except Exception:
+                log.exception("schedules could not be looked at")
+                handled = 0
+            if handled < BATCH:
                 await asyncio.sleep(POLL_INTERVAL_S)
 
     async def step(self) -> int:

@@ -3,14 +3,18 @@
 import re
 import uuid
 from collections.abc import Callable
+from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from policy_svc.checks import PolicyChecks, RegistryGateway
 from policy_svc.domain.errors import PolicyAlreadyExists, PolicyNotFound
 from policy_svc.domain.policy import Policy, PolicySpec
+from policy_svc.domain.rules import check_schedule
+from policy_svc.domain.trigger import ScheduledTrigger
 from policy_svc.store import PolicyStore
 from service_kit.clock import Clock
-from service_kit.errors import EtagMismatch
+from service_kit.errors import EtagMismatch, FieldViolation, InvalidRequest
 
 _REGISTRY_UID: Final = re.compile(r"registries/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -26,6 +30,7 @@ class PolicyService:
         self._registries = registries
         self._checks = PolicyChecks(registries, fast_schedules=fast_schedules)
         self._clock = clock
+        self._fast_schedules = fast_schedules
 
     async def create(self, policy_id: str, spec: PolicySpec) -> Policy:
         checked = await self._checks.checked(spec)
@@ -67,6 +72,30 @@ class PolicyService:
 
     async def delete(self, key: str) -> None:
         await self._store.delete(key)
+
+    async def next_runs(self, key: str, count: int) -> list[datetime]:
+        """The next runs of a policy, also of a disabled one, without jitter.
+
+        Raises:
+            InvalidRequest: the policy has no schedule.
+        """
+        trigger = (await self._store.get(key)).spec.trigger
+        if not isinstance(trigger, ScheduledTrigger):
+            description = "has no schedule; give it a scheduled trigger, or ask for a schedule"
+            raise InvalidRequest(violations=[FieldViolation("policy", description, "NOT_SCHEDULED")])
+        return self._runs(trigger, count)
+
+    def preview(self, trigger: ScheduledTrigger, count: int) -> list[datetime]:
+        """The next runs of a schedule, without jitter.
+
+        Raises:
+            InvalidRequest: the schedule is wrong.
+        """
+        check_schedule(trigger, fast_schedules=self._fast_schedules)
+        return self._runs(trigger, count)
+
+    def _runs(self, trigger: ScheduledTrigger, count: int) -> list[datetime]:
+        return list(islice(trigger.schedule().runs_after(self._clock.now()), count))
 
     async def _is_taken(self, policy_id: str) -> bool:
         try:

@@ -40,5 +40,5 @@ class GrpcRegistryGateway:
                 DIMENSIONS_FROM_PB[each] for each in info.filter_dimensions if each in DIMENSIONS_FROM_PB
             ),
             sends_events=info.sends_events,
-            path_rule=PathRule(min_components=info.min_path_components, max_components=info.max_path_components),
+            path_rule=PathRule(min_components=info.min_path_components or 1, max_components=info.max_path_components),
         )

@@ -8,10 +8,11 @@ from policy_svc.domain.rules.combinations import deletion_mistakes, limit_mistak
 from policy_svc.domain.rules.destinations import destination_mistakes, mapping_mistakes
 from policy_svc.domain.rules.selection import filter_mistakes, newest_mistakes, unsupported_dimensions
 from policy_svc.domain.rules.texts import character_mistakes
-from policy_svc.domain.rules.timing import trigger_mistakes, unsupported_trigger, window_mistakes
+from policy_svc.domain.rules.timing import schedule_mistakes, trigger_mistakes, unsupported_trigger, window_mistakes
+from policy_svc.domain.trigger import ScheduledTrigger
 from service_kit.errors import FieldViolation, InvalidRequest
 
-__all__ = ["check_destinations", "check_source", "check_spec"]
+__all__ = ["check_destinations", "check_schedule", "check_source", "check_spec"]
 
 
 def check_spec(spec: PolicySpec, *, fast_schedules: bool = False) -> None:
@@ -32,6 +33,11 @@ def check_spec(spec: PolicySpec, *, fast_schedules: bool = False) -> None:
             *limit_mistakes(spec),
         ]
     )
+
+
+def check_schedule(trigger: ScheduledTrigger, *, fast_schedules: bool = False) -> None:
+    """Raises InvalidRequest when the schedule, which the request has as `schedule`, is wrong."""
+    _refuse(schedule_mistakes(trigger, "schedule", fast_schedules=fast_schedules))
 
 
 def check_destinations(spec: PolicySpec) -> None:

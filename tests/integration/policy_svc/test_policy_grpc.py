@@ -12,10 +12,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from policy_svc.convert.requests import MUTABLE
-from policy_svc.gateways import GrpcRegistryGateway
+from policy_svc.gateways import GrpcCatalogGateway, GrpcRegistryGateway
 from policy_svc.postgres import PostgresPolicyStore
 from policy_svc.service import PolicyService
 from policy_svc.servicer import PolicyServicer
+from policy_svc.trials import Trials
 from service_kit.clock import SystemClock
 from service_kit.database import Pool, open_pool
 from service_kit.errors import DOMAIN, Kind, RemoteError, ServiceError
@@ -25,10 +26,13 @@ from service_kit.testing import served
 from tests.postgres import Database
 from transship.policy.v1 import policy_pb2 as pb
 from transship.policy.v1.policy_pb2_grpc import PolicyServiceStub, add_PolicyServiceServicer_to_server
-from transship.registry.v1 import registry_pb2
+from transship.registry.v1 import catalog_pb2, registry_pb2
+from transship.registry.v1.catalog_pb2_grpc import CatalogServiceServicer, add_CatalogServiceServicer_to_server
 from transship.registry.v1.registry_pb2_grpc import RegistryServiceServicer, add_RegistryServiceServicer_to_server
+from transship.type.v1.artifact_pb2 import ArtifactReference, Resource
 from transship.type.v1.filter_pb2 import Filter, Newest
-from transship.type.v1.transfer_pb2 import TransferOptions
+from transship.type.v1.selection_pb2 import Rejection
+from transship.type.v1.transfer_pb2 import Failure, TransferOptions
 
 if TYPE_CHECKING:  # it is in the stubs only
     from transship.policy.v1.policy_pb2_grpc import PolicyServiceAsyncStub
@@ -44,6 +48,21 @@ OPTIONS = TransferOptions(
 )
 
 
+class Catalog(CatalogServiceServicer):
+    """Has what it is told to have, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.batches: list[catalog_pb2.ListResourcesResponse] = []
+        self.asked: list[catalog_pb2.ListResourcesRequest] = []
+
+    async def ListResources(
+        self, request: catalog_pb2.ListResourcesRequest, context: object
+    ) -> AsyncIterator[catalog_pb2.ListResourcesResponse]:
+        self.asked.append(request)
+        for batch in self.batches:
+            yield batch
+
+
 class Registries(RegistryServiceServicer):
     """Two registries; the hub cannot be filtered by tag."""
 
@@ -56,7 +75,8 @@ class Registries(RegistryServiceServicer):
         self, request: registry_pb2.GetRegistryInfoRequest, context: object
     ) -> registry_pb2.RegistryInfo:
         tag = [] if request.name == "registries/hub" else [Filter.DIMENSION_TAG]
-        return registry_pb2.RegistryInfo(filter_dimensions=[Filter.DIMENSION_NAME, Filter.DIMENSION_LABEL, *tag])
+        dimensions = [Filter.DIMENSION_NAME, Filter.DIMENSION_LABEL, *tag]
+        return registry_pb2.RegistryInfo(filter_dimensions=dimensions, max_path_components=3)
 
 
 @pytest.fixture
@@ -66,11 +86,21 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def stub(pool: Pool) -> AsyncIterator[PolicyServiceAsyncStub]:
+def catalog() -> Catalog:
+    return Catalog()  # type: ignore[abstract]  # the other methods answer UNIMPLEMENTED
+
+
+@pytest.fixture
+async def stub(pool: Pool, catalog: Catalog) -> AsyncIterator[PolicyServiceAsyncStub]:
     fake = Registries()  # type: ignore[abstract]  # the other methods answer UNIMPLEMENTED
-    async with served(add_RegistryServiceServicer_to_server, fake) as registries:
-        service = PolicyService(PostgresPolicyStore(pool), GrpcRegistryGateway(registries), SystemClock())
-        async with served(add_PolicyServiceServicer_to_server, PolicyServicer(service)) as channel:
+    async with (
+        served(add_RegistryServiceServicer_to_server, fake) as registry_channel,
+        served(add_CatalogServiceServicer_to_server, catalog) as catalog_channel,
+    ):
+        registries, clock = GrpcRegistryGateway(registry_channel), SystemClock()
+        policies = PolicyService(PostgresPolicyStore(pool), registries, clock)
+        trials = Trials(policies, registries, GrpcCatalogGateway(catalog_channel), clock)
+        async with served(add_PolicyServiceServicer_to_server, PolicyServicer(policies, trials)) as channel:
             yield PolicyServiceStub(channel)
 
 
@@ -480,3 +510,137 @@ async def test_policies_of_a_registry_are_found_by_an_index(pool: Pool) -> None:
         plan = "\n".join(row[0] for row in await cursor.fetchall())
 
     assert "policies_registries_idx" in plan
+
+
+async def tried(stub: PolicyServiceAsyncStub, request: pb.TestPolicyRequest) -> pb.TestPolicyResponse:
+    """All the answers in one."""
+    answer = pb.TestPolicyResponse()
+    async for each in stub.TestPolicy(request):
+        answer.MergeFrom(each)
+    return answer
+
+
+async def test_a_stored_policy_is_tried_on_what_its_source_has(stub: PolicyServiceAsyncStub, catalog: Catalog) -> None:
+    newest = Newest(order=Newest.ORDER_SEMVER, count=3)
+    await stub.CreatePolicy(create(a_policy(filters=[a_filter("a/**")], newest=newest)))
+    failure = Failure(reason="ACCESS_DENIED", message="no", side=Failure.SIDE_SOURCE, http_status=403)
+    rejection = Rejection(repository="b", cause=Rejection.CAUSE_NOT_INCLUDED, filter_index=0, message="not a/**")
+    catalog.batches = [
+        catalog_pb2.ListResourcesResponse(
+            resources=[Resource(repository="a/x", references=[ArtifactReference(tag="1"), ArtifactReference()])],
+            rejections=[rejection],
+        ),
+        catalog_pb2.ListResourcesResponse(
+            resources=[Resource(repository="a/b/c/d", references=[ArtifactReference(tag="2")])],
+            failures=[catalog_pb2.RepositoryFailure(repository="a/z", failure=failure)],
+        ),
+    ]
+
+    answer = await tried(stub, pb.TestPolicyRequest(policy="policies/nightly", include_rejected=True))
+
+    assert [(each.repository, each.tag) for each in answer.matches] == [("a/x", "1"), ("a/x", ""), ("a/b/c/d", "2")]
+    assert answer.matches[0].targets == [pb.Target(registry="registries/backup", repository="a/x", tag="1")]
+    assert answer.matches[2].targets[0].failure.reason == "PATH_RULE_VIOLATED"
+    assert answer.rejections == [rejection]
+    assert answer.problems == [pb.RepositoryProblem(repository="a/z", failure=failure)]
+    [asked] = catalog.asked
+    assert (asked.registry, asked.newest, asked.include_rejected) == ("registries/hub", newest, True)
+    assert asked.filters[0].glob == "a/**"
+
+    answer = await tried(stub, pb.TestPolicyRequest(policy="policies/nightly"))
+    assert not answer.rejections
+    assert not catalog.asked[1].include_rejected
+
+
+async def test_candidates_are_tried_without_any_registry(stub: PolicyServiceAsyncStub, catalog: Catalog) -> None:
+    policy = pb.Policy(
+        source_registry="registries/not-there-yet",
+        destinations=[pb.Destination(registry="registries/neither", namespace="mirror")],
+        filters=[a_filter("a/**")],
+    )
+    candidates = [pb.Candidate(repository="a/x", tag="1"), pb.Candidate(repository="b", tag="1")]
+    request = pb.TestPolicyRequest(inline_policy=policy, candidates=candidates, include_rejected=True)
+
+    answer = await tried(stub, request)
+
+    [match] = answer.matches
+    assert match.targets == [pb.Target(registry="registries/neither", repository="mirror/x", tag="1")]
+    assert [(each.repository, each.tag, each.filter_index) for each in answer.rejections] == [("b", "", 0)]
+    assert not catalog.asked
+
+
+async def test_many_matches_come_in_messages_that_clients_take(stub: PolicyServiceAsyncStub, catalog: Catalog) -> None:
+    many = [pb.Destination(registry="registries/backup", namespace=f"{'n' * 200}/{number}") for number in range(20)]
+    await stub.CreatePolicy(create(a_policy(destinations=many)))
+    references = [ArtifactReference(tag=f"{number:0128}") for number in range(1000)]
+    catalog.batches = [catalog_pb2.ListResourcesResponse(resources=[Resource(repository="a", references=references)])]
+
+    answers = [each async for each in stub.TestPolicy(pb.TestPolicyRequest(policy="policies/nightly"))]
+
+    assert sum(len(each.matches) for each in answers) == 1000
+    assert max(each.ByteSize() for each in answers) < 2 * 1024 * 1024 < sum(each.ByteSize() for each in answers)
+
+
+@pytest.mark.parametrize("candidates", [[], [pb.Candidate(repository="a", tag="1")]])
+async def test_a_policy_that_is_tried_is_held_to_the_rules(
+    stub: PolicyServiceAsyncStub, candidates: list[pb.Candidate]
+) -> None:
+    """Its fields are told as the request has them."""
+    for policy, field in (
+        (a_policy(filters=[a_filter("{")]), "inline_policy.filters[0].glob"),
+        (a_policy(description="x" * 1001), "inline_policy.description"),
+        (
+            a_policy(destinations=[pb.Destination(registry="registries/hub")]),
+            "inline_policy.destinations[0].registry",
+        ),
+    ):
+        with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+            await tried(stub, pb.TestPolicyRequest(inline_policy=policy, candidates=candidates))
+        assert refusal.fields == [field]
+    with refused(Kind.NOT_FOUND, "POLICY_NOT_FOUND"):
+        await tried(stub, pb.TestPolicyRequest(policy="policies/nobody", candidates=candidates))
+
+
+async def test_registries_of_a_tried_policy_are_there_when_the_source_is_listed(stub: PolicyServiceAsyncStub) -> None:
+    with refused(Kind.NOT_FOUND, "REGISTRY_NOT_FOUND") as refusal:
+        await tried(stub, pb.TestPolicyRequest(inline_policy=a_policy(source_registry="registries/gone")))
+    assert refusal.fields == ["inline_policy.source_registry"]
+
+
+async def test_a_preview_tells_the_next_runs(stub: PolicyServiceAsyncStub) -> None:
+    trigger = pb.ScheduledTrigger(cron="0 12 24 12 *", time_zone="Europe/Berlin", jitter=Duration(seconds=3600))
+    policy = a_policy(trigger=pb.Trigger(scheduled=trigger), disabled=True)
+    created = await stub.CreatePolicy(create(policy))
+
+    of_policy = await stub.PreviewSchedule(pb.PreviewScheduleRequest(policy=created.name, count=100))
+    of_schedule = await stub.PreviewSchedule(pb.PreviewScheduleRequest(schedule=trigger))
+
+    assert len(of_policy.run_times) == 100
+    assert of_schedule.run_times == of_policy.run_times[:5]
+    assert {each.ToDatetime().strftime("%m-%d %H:%M:%S") for each in of_policy.run_times} == {"12-24 11:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (pb.PreviewScheduleRequest(policy="policies/nightly"), "policy"),
+        (pb.PreviewScheduleRequest(schedule=pb.ScheduledTrigger(cron="61 * * * *")), "schedule.cron"),
+        (pb.PreviewScheduleRequest(schedule=pb.ScheduledTrigger(cron="* * * * *")), "schedule.cron"),
+        (pb.PreviewScheduleRequest(schedule=pb.ScheduledTrigger()), "schedule.cron"),
+        (
+            pb.PreviewScheduleRequest(schedule=pb.ScheduledTrigger(cron="@daily", time_zone="X")),
+            "schedule.time_zone",
+        ),
+        (pb.PreviewScheduleRequest(schedule=pb.ScheduledTrigger(cron="@daily"), count=101), "count"),
+        (pb.PreviewScheduleRequest(), "subject"),
+    ],
+)
+async def test_what_has_no_schedule_has_no_preview(
+    stub: PolicyServiceAsyncStub, request_: pb.PreviewScheduleRequest, field: str
+) -> None:
+    await stub.CreatePolicy(create(a_policy()))
+
+    with refused(Kind.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await stub.PreviewSchedule(request_)
+
+    assert refusal.fields == [field]
