@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -9,6 +10,9 @@ from transship.cli.render import Output, Screen
 from transship.local.state import StateDir
 from transship.sdk import Endpoints, TransshipClient
 from transship.sdk.endpoints import client_tls
+
+# What stands on the command line, in its order: the name of a parameter and its value, as it was typed.
+Said = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +30,10 @@ class Targets:
 class Session:
     """What every command has at hand."""
 
-    def __init__(self, targets: Targets, *, output: Output, state_dir: Path | None) -> None:
+    def __init__(self, targets: Targets, *, output: Output, state_dir: Path | None, said: Said) -> None:
         self._targets = targets
         self._state_dir = state_dir
+        self.said = said
         self.screen = Screen(output)
 
     @property

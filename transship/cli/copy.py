@@ -14,11 +14,10 @@ from transship.cli.command import command
 from transship.cli.connect import Session
 from transship.cli.render import last_part
 from transship.cli.run import NoWait, start
-from transship.cli.transfer import ForeignLayers, LimitRate, Platforms, Referrers, ReferrerTypes, given
+from transship.cli.transfer import How
 from transship.policy.v1.policy_pb2 import Policy
 from transship.registry.v1.registry_pb2 import Registry
 from transship.sdk import TransshipClient, destination, literal, name_filter, tag_filter
-from transship.type.v1.transfer_pb2 import TransferOptions
 
 _TYPE: Final = "docker-registry"
 _LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1")
@@ -63,11 +62,8 @@ async def copy(
     override: Annotated[
         bool, typer.Option("--override/--no-override", help="Overwrite tags that have another digest, or leave them.")
     ] = True,
-    platforms: Platforms = None,
-    referrers: Referrers = None,
-    referrer_types: ReferrerTypes = None,
-    foreign_layers: ForeignLayers = None,
-    rate: LimitRate = None,
+    *,
+    how: How,
     plain_http: Annotated[
         bool, typer.Option("--plain-http", help="Register unknown hosts with http. Default for localhost.")
     ] = False,
@@ -92,8 +88,8 @@ async def copy(
             destinations=[destination(await hosts.registry_of(goal.host), repository=goal.repository)],
             filters=[name_filter(literal(origin.repository))],
             override=override,
-            options=TransferOptions(**given(platforms, referrers, referrer_types, foreign_layers, rate)),
         )
+        list(how.change(policy))
         if origin.tag is not None:
             policy.filters.append(tag_filter(literal(origin.tag)))
         await start(session, client, policy, no_wait=no_wait)

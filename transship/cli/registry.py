@@ -9,7 +9,7 @@ import typer
 from transship.cli.command import command
 from transship.cli.connect import Session
 from transship.cli.render import Columns, enum_text, last_part, time_text, yes_no
-from transship.cli.transfer import limit_rate, rate_text
+from transship.cli.transfer import rate_option, rate_text
 from transship.registry.v1.registry_pb2 import Credential, Registry
 from transship.sdk.registries import RegistryChanges
 
@@ -61,7 +61,7 @@ _CaFile = Annotated[
 ]
 _LimitRate = Annotated[
     int | None,
-    limit_rate("At most so much is read from it, and as much written to it, by all workers together."),
+    rate_option("At most so much is read from it, and as much written to it, by all workers together."),
 ]
 _Description = Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for, at most 1,000 characters.")]
 _NoCheck = Annotated[bool, typer.Option("--no-check", help="Store it without trying it.")]

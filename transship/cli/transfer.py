@@ -2,12 +2,14 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import typer
 
+from transship.cli.connect import Said
 from transship.cli.render import Columns, bytes_text, yes_no
 from transship.policy.v1.policy_pb2 import Policy
 from transship.type.v1.transfer_pb2 import TransferOptions
@@ -24,43 +26,6 @@ _FACTORS: Final = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 1
 }
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)", re.ASCII)
 
-Platforms = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--platform",
-        metavar="OS/ARCH",
-        help="Keep of an image for many platforms only such as `linux/arm64/v8`, or `all`. May be given several times.",
-        rich_help_panel=_HOW,
-    ),
-]
-Referrers = Annotated[
-    bool | None,
-    typer.Option(
-        "--referrers/--no-referrers",
-        help="Copy signatures, SBOMs and what else refers to an artifact with it, or do not. Off unless set.",
-        show_default=False,
-        rich_help_panel=_HOW,
-    ),
-]
-ReferrerTypes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--referrer-type",
-        metavar="TYPE",
-        help="Copy referrers, but only those of this artifact type, or `all`. May be given several times.",
-        rich_help_panel=_HOW,
-    ),
-]
-ForeignLayers = Annotated[
-    bool | None,
-    typer.Option(
-        "--foreign-layers/--no-foreign-layers",
-        help="Fetch layers that live outside of registries and push them, or do not. Off unless set.",
-        show_default=False,
-        rich_help_panel=_HOW,
-    ),
-]
-
 
 def parse_rate(text: str) -> int:
     """Bytes a second, of a number with or without a unit: `500000`, `10MB`, `1.5 GiB`. Raises typer.BadParameter."""
@@ -72,7 +37,7 @@ def parse_rate(text: str) -> int:
     return rate
 
 
-def limit_rate(described: str) -> typer.models.OptionInfo:
+def rate_option(described: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(
         "--limit-rate",
         parser=parse_rate,
@@ -83,36 +48,70 @@ def limit_rate(described: str) -> typer.models.OptionInfo:
     return option
 
 
-LimitRate = Annotated[int | None, limit_rate("At most so much is read for it, by all workers together.")]
-
-
 def rate_text(bytes_per_second: int) -> str:
     """`10.0 MB/s`; nothing when there is no limit."""
     return f"{bytes_text(bytes_per_second)}/s" if bytes_per_second else ""
 
 
-def given(
-    platforms: Sequence[str] | None,
-    referrers: bool | None,
-    referrer_types: Sequence[str] | None,
-    foreign_layers: bool | None,
-    rate: int | None,
-) -> dict[str, Any]:
-    """The fields of TransferOptions that were said on the command line; a type says that there are referrers, too."""
-    found = {
-        "platforms": _restriction(platforms),
-        "referrers": True if referrer_types and referrers is None else referrers,
-        "referrer_types": _restriction(referrer_types),
-        "foreign_layers": foreign_layers,
-        "max_bytes_per_second": rate,
-    }
-    return {name: value for name, value in found.items() if value is not None}
+def _option(flag: str, metavar: str | None, described: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=described, show_default=False, rich_help_panel=_HOW)
 
 
-def changed(options: TransferOptions, changes: Mapping[str, Any]) -> TransferOptions:
-    """The options with these fields in place of theirs."""
-    kept = {field.name: value for field, value in options.ListFields()}
-    return TransferOptions(**{**kept, **changes})
+@dataclass(frozen=True)
+class How:
+    """Options of --help's panel."""
+
+    platform: Annotated[
+        list[str] | None,
+        _option(
+            "--platform",
+            "OS/ARCH",
+            "Of an image for many platforms, only such as `linux/arm64/v8`, or `all`. May be given several times.",
+        ),
+    ] = None
+    referrers: Annotated[
+        bool | None,
+        _option(
+            "--referrers/--no-referrers",
+            None,
+            "Copy signatures, SBOMs and what else refers to an artifact with it, or do not. Off unless set.",
+        ),
+    ] = None
+    referrer_type: Annotated[
+        list[str] | None,
+        _option(
+            "--referrer-type",
+            "TYPE",
+            "Copy referrers, but only of this artifact type, or `all`. May be given several times.",
+        ),
+    ] = None
+    foreign_layers: Annotated[
+        bool | None,
+        _option(
+            "--foreign-layers/--no-foreign-layers",
+            None,
+            "Fetch layers that live outside of registries and push them, or do not. Off unless set.",
+        ),
+    ] = None
+    limit_rate: Annotated[int | None, rate_option("At most so much is read for it, by all workers together.")] = None
+
+    def change(self, policy: Policy, _: Said = ()) -> Iterator[str]:
+        """Writes what was given into the policy, and tells which fields that changed."""
+        given = {name: value for name, value in self._fields().items() if value is not None}
+        if given:
+            kept = {field.name: value for field, value in policy.options.ListFields()}
+            policy.options.CopyFrom(TransferOptions(**{**kept, **given}))
+            yield "options"
+
+    def _fields(self) -> dict[str, Any]:
+        """A type says that there are referrers, too."""
+        return {
+            "platforms": _restriction(self.platform),
+            "referrers": True if self.referrer_type and self.referrers is None else self.referrers,
+            "referrer_types": _restriction(self.referrer_type),
+            "foreign_layers": self.foreign_layers,
+            "max_bytes_per_second": self.limit_rate,
+        }
 
 
 def _restriction(values: Sequence[str] | None) -> list[str] | None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -42,10 +43,10 @@ class Result:
 class Cli:
     """Runs `transship` with the fake services as its targets."""
 
-    def __init__(self, address: str, state_dir: Path) -> None:
+    def __init__(self, address: str, state_dir: Path, *, columns: int = 200) -> None:
         targets = {f"TRANSSHIP_{name}_TARGET": address for name in ("REGISTRY", "POLICY", "EXECUTION") if address}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TRANSSHIP_")}
-        self._env = {**kept, **targets, "TRANSSHIP_STATE_DIR": str(state_dir), "TERM": "dumb", "COLUMNS": "200"}
+        self._env = {**kept, **targets, "TRANSSHIP_STATE_DIR": str(state_dir), "TERM": "dumb", "COLUMNS": str(columns)}
 
     async def start(self, *args: str) -> Process:
         argv = [sys.executable, "-m", "transship.cli.main", *args]
@@ -159,27 +160,66 @@ async def test_a_service_that_is_away_is_told_with_advice(cli: Cli, fakes: FakeS
 
 
 async def test_options_make_a_policy(cli: Cli, fakes: FakeServices) -> None:
-    options = "--source hub --destination x --destination y --namespace mirror --no-override --disabled"
-    filters = "--exclude-tag *-rc* --name a/** --name b --exclude-name a/old --tag v*"
-    result = await cli("policy", "create", "nightly", *options.split(), *filters.split())
-    assert result.code == 0
+    options = "--source hub --namespace mirror --destination x --destination y --no-override --disabled"
+    assert (await cli("policy", "create", "nightly", *options.split())).code == 0
     policy = fakes.policies.stored["policies/nightly"]
     assert [(each.registry, each.namespace) for each in policy.destinations] == [
         ("registries/x", "mirror"),
         ("registries/y", "mirror"),
     ]
-    name, tag = Filter.DIMENSION_NAME, Filter.DIMENSION_TAG
-    include, exclude = Filter.ACTION_INCLUDE, Filter.ACTION_EXCLUDE
-    assert [(each.dimension, each.action, each.glob) for each in policy.filters] == [
-        (name, include, "a/**"),
-        (name, include, "b"),
-        (name, exclude, "a/old"),
-        (tag, include, "v*"),
-        (tag, exclude, "*-rc*"),
-    ]
     assert (policy.override, policy.disabled) == (False, True)
     assert (await cli("policy", "update", "nightly", "--enabled")).code == 0
     assert list(fakes.calls.requests["UpdatePolicy"][0].update_mask.paths) == ["disabled"]
+
+
+async def test_filters_keep_the_order_in_which_they_are_given(cli: Cli, fakes: FakeServices) -> None:
+    filters = "--exclude-tag *-rc* --name a/** --semver=~1.2 --exclude-name a/old --label prod --name a/old/but-this"
+    await cli("policy", "create", "nightly", "--source", "hub", *filters.split(), "--destination", "x")
+    policy = fakes.policies.stored["policies/nightly"]
+    name, tag, label = Filter.DIMENSION_NAME, Filter.DIMENSION_TAG, Filter.DIMENSION_LABEL
+    include, exclude = Filter.ACTION_INCLUDE, Filter.ACTION_EXCLUDE
+    assert [(each.dimension, each.action, each.glob or each.semver) for each in policy.filters] == [
+        (tag, exclude, "*-rc*"),
+        (name, include, "a/**"),
+        (tag, include, "~1.2"),
+        (name, exclude, "a/old"),
+        (label, include, "prod"),
+        (name, include, "a/old/but-this"),
+    ]
+
+
+async def test_an_update_changes_parts_only_if_nobody_else_has(cli: Cli, fakes: FakeServices) -> None:
+    await cli(
+        *[
+            "policy",
+            "create",
+            "nightly",
+            "--source",
+            "hub",
+            "--destination",
+            "x",
+            "--newest",
+            "5",
+            "--cron",
+            "@daily",
+            "--keep",
+            "3",
+        ]
+    )
+    assert (
+        await cli(
+            *["policy", "update", "nightly", "--time-zone", "Europe/Berlin", "--newest", "0", "--keep-for", "30d"]
+        )
+    ).code == 0
+    request = fakes.calls.requests["UpdatePolicy"][0]
+    assert (list(request.update_mask.paths), request.policy.etag) == (["newest", "retention", "trigger"], "1")
+    policy = fakes.policies.stored["policies/nightly"]
+    assert (policy.trigger.scheduled.cron, policy.trigger.scheduled.time_zone) == ("@daily", "Europe/Berlin")
+    assert not policy.HasField("newest")
+    assert (policy.retention.max_count, policy.retention.max_age.seconds) == (3, 30 * 86400)
+    shown = " ".join((await cli("policy", "get", "nightly")).out.split())
+    assert "Trigger @daily Europe/Berlin" in shown
+    assert "Keeps 3 runs, 30d" in shown
 
 
 async def test_a_policy_overrides_unless_told_otherwise(cli: Cli, fakes: FakeServices) -> None:
@@ -373,8 +413,11 @@ async def test_a_database_that_is_not_there_is_told_without_its_password(tmp_pat
     assert PASSWORD.split(maxsplit=1)[0] not in result.err
 
 
-@pytest.mark.parametrize("args", [(), ("policy", "create"), ("execution", "logs"), ("up",), ("migrate",)])
-async def test_help_is_there(tmp_path: Path, args: tuple[str, ...]) -> None:
-    result = await Cli("", tmp_path)(*args, "--help")
+@pytest.mark.parametrize(
+    "args", [(), ("policy", "create"), ("policy", "update"), ("copy",), ("execution", "logs"), ("up",), ("migrate",)]
+)
+async def test_help_is_there_and_whole_on_a_narrow_screen(tmp_path: Path, args: tuple[str, ...]) -> None:
+    result = await Cli("", tmp_path, columns=80)(*args, "--help")
     assert (result.code, result.err) == (0, "")
     assert "Usage: transship" in result.out
+    assert not re.search(r"--\S*…", result.out)

@@ -3,7 +3,8 @@
 import pytest
 import typer
 
-from transship.cli.transfer import changed, given, parse_rate, rate_text
+from transship.cli.transfer import How, parse_rate, rate_text
+from transship.policy.v1.policy_pb2 import Policy
 from transship.type.v1.transfer_pb2 import TransferOptions
 
 
@@ -40,23 +41,20 @@ def test_no_limit_is_not_shown() -> None:
 
 
 def test_what_is_not_said_is_not_given() -> None:
-    assert given(None, None, [], None, None) == {}
-    assert given(["all"], False, None, False, 0) == {
-        "platforms": [],
-        "referrers": False,
-        "foreign_layers": False,
-        "max_bytes_per_second": 0,
-    }
+    policy = Policy()
+    assert list(How().change(policy)) == []
+    assert not policy.HasField("options")
 
 
 def test_a_type_of_referrers_says_that_there_are_some() -> None:
-    assert given(None, None, ["a/b"], None, None) == {"referrers": True, "referrer_types": ["a/b"]}
-    assert given(None, False, ["all"], None, None) == {"referrers": False, "referrer_types": []}
+    policy = Policy()
+    assert list(How(referrer_type=["a/b"]).change(policy)) == ["options"]
+    assert policy.options == TransferOptions(referrers=True, referrer_types=["a/b"])
+    list(How(referrers=False, referrer_type=["all"]).change(policy))
+    assert policy.options == TransferOptions()
 
 
 def test_options_that_are_not_given_stay() -> None:
-    options = TransferOptions(platforms=["linux/amd64"], referrers=True, max_bytes_per_second=7)
-
-    assert changed(options, {"platforms": ["linux/arm64"], "max_bytes_per_second": 0}) == TransferOptions(
-        platforms=["linux/arm64"], referrers=True
-    )
+    policy = Policy(options=TransferOptions(platforms=["linux/amd64"], referrers=True, max_bytes_per_second=7))
+    list(How(platform=["linux/arm64"], limit_rate=0).change(policy))
+    assert policy.options == TransferOptions(platforms=["linux/arm64"], referrers=True)
