@@ -11,7 +11,7 @@ from registry_svc.adapters.base import Listing
 BATCH_REFERENCES: Final = 1000  # of one batch at most, which stays far below the 4 MiB of a gRPC message
 BATCH_ITEMS: Final = 1000  # resources, failures and rejections of one batch
 BATCH_WAIT_S: Final = 0.05  # how long a batch waits for more: copying begins with the first one
-_WAITING_PIECES: Final = 64  # found and not yet batched; a slow caller slows the listing down
+_WAITING_PIECES: Final = 16  # found and not yet batched; a slow caller slows the listing down
 
 Put = Callable[[Listing], Awaitable[None]]
 

@@ -84,11 +84,17 @@ async def _unseen(
     pages: AsyncIterator[list[_T]], seen: set[str], key: Callable[[_T], str]
 ) -> AsyncGenerator[list[_T], None]:
     async for page in pages:
-        fresh = {name: item for item in page if (name := key(item)) not in seen}
-        seen.update(fresh)
+        fresh = [item for item in page if _is_new(key(item), seen)]
         if len(seen) > MAX_NAMES:
             raise EndlessPaging(f"the list has more than {MAX_NAMES} names")
-        yield list(fresh.values())
+        yield fresh
+
+
+def _is_new(name: str, seen: set[str]) -> bool:
+    """Also remembers it."""
+    before = len(seen)
+    seen.add(name)
+    return len(seen) > before
 
 
 def _delay_s(error: OciError, attempt: int) -> float | None:
