@@ -23,6 +23,7 @@ from registry_svc.adapters.base import (
 from registry_svc.adapters.border import registry_errors, repository_failure
 from registry_svc.adapters.connection import credential_of, open_http
 from registry_svc.adapters.docker_hub_api import DockerHubApi
+from registry_svc.adapters.docker_hub_preparing import HubPreparing
 from registry_svc.adapters.listing import RepositoryLister
 from registry_svc.adapters.narrowing import namespaces
 from registry_svc.adapters.native import NativeAdapter
@@ -81,20 +82,10 @@ class DockerHubAdapter:
                 async for batch in batches:
                     yield batch
 
-    async def prepare(self, repositories: Sequence[str], *, public: bool, validate_only: bool) -> Preparation:  # noqa: ARG002 - an Adapter
-        """Creates nothing: a repository begins with the first push into it, a namespace is made by people.
-
-        Whether a new repository is public is a setting of its namespace.
-        """
-        by_namespace: dict[str, list[str]] = {}
-        for name in repositories:
-            by_namespace.setdefault(name.partition("/")[0], []).append(name)
-        failures: list[RepositoryFailure] = []
-        retries = Retries(self._sleep)
+    async def prepare(self, repositories: Sequence[str], *, public: bool, validate_only: bool) -> Preparation:
+        preparing = HubPreparing(self._api, self._endpoint, Retries(self._sleep), public=public)
         with registry_errors(self._endpoint):
-            for namespace, names in by_namespace.items():
-                failures += await self._problems(namespace, names, retries)
-        return Preparation(failures=tuple(failures))
+            return await preparing.run(repositories, validate_only=validate_only)
 
     async def delete_tag(self, repository: str, tag: str) -> None:
         with registry_errors(self._endpoint):
@@ -109,19 +100,6 @@ class DockerHubAdapter:
     async def aclose(self) -> None:
         await self._native.aclose()
         await self._http.aclose()
-
-    async def _problems(self, namespace: str, names: Sequence[str], retries: Retries) -> list[RepositoryFailure]:
-        credential = self._endpoint.credential
-        if credential is not None and namespace == credential.username.lower():
-            return []
-        try:
-            if await retries.run(lambda: self._api.has_organisation(namespace)):
-                return []
-        except Unauthorized:
-            raise
-        except OciError as error:
-            return [repository_failure(name, error) for name in names]
-        return [_not_created(name, namespace) for name in names]
 
 
 class DockerHubSource:
@@ -186,15 +164,6 @@ def _named(name: str) -> Listed:
     hint = f"write library/{name} for the official image" if "/" not in name else "it has too many"
     message = f"a repository of Docker Hub has just two path components: {hint}"
     failure = Failure(reason="REPOSITORY_UNKNOWN", message=message, metadata={"repository": name})
-    return RepositoryFailure(repository=name, failure=failure)
-
-
-def _not_created(name: str, namespace: str) -> RepositoryFailure:
-    message = (
-        f"Docker Hub has no organisation {namespace}, and it is not the user's own namespace. Create the organisation"
-        " there, or choose a namespace of your own."
-    )
-    failure = Failure(reason="NAMESPACE_NOT_CREATED", message=message, metadata={"namespace": namespace})
     return RepositoryFailure(repository=name, failure=failure)
 
 

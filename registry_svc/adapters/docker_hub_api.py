@@ -98,28 +98,42 @@ class DockerHubApi:
         return True
 
     async def repositories(self, namespace: str) -> AsyncGenerator[list[Repository], None]:
-        """Those that are shown to us; none in a namespace that does not exist."""
-        async with aclosing(self._pages(f"/v2/repositories/{quote(namespace, safe='')}/")) as pages:
+        """Those that are shown to us. Raises NotFound for a namespace that does not exist."""
+        async with aclosing(self._pages(_namespace(namespace))) as pages:
             async for items, answer in pages:
                 yield [_repository(namespace, item, answer) for item in items]
 
     async def artifacts(self, repository: str) -> AsyncGenerator[list[Artifact], None]:
         """Raises NotFound when the repository is not there, or not shown to us."""
-        async with aclosing(self._pages(f"{_path(repository)}/tags/")) as pages:
+        async with aclosing(self._pages(f"{_path(repository)}/tags")) as pages:
             async for items, answer in pages:
                 yield [_artifact(item, answer) for item in items]
 
     async def artifact(self, repository: str, tag: str) -> list[Artifact]:
         """What the tag stands for; nothing when it is not there."""
         try:
-            answer = await self._get(f"{_path(repository)}/tags/{quote(tag, safe='')}/")
+            answer = await self._get(f"{_path(repository)}/tags/{quote(tag, safe='')}")
         except NotFound:
             return []
         return [_artifact(json_object(answer), answer)]
 
     async def delete_tag(self, repository: str, tag: str) -> None:
         """Deletes the tag alone. Raises NotFound."""
-        await self._send("DELETE", f"{_path(repository)}/tags/{quote(tag, safe='')}/")
+        # The one request here that Hub's reference does not have; its own pages send it.
+        await self._send("DELETE", f"/v2/repositories/{quote(repository)}/tags/{quote(tag, safe='')}/")
+
+    async def has_repository(self, repository: str) -> bool:
+        try:
+            await self._get(_path(repository))
+        except NotFound:
+            return False
+        return True
+
+    async def create_repository(self, repository: str, *, public: bool) -> None:
+        """Raises a RegistryError when Hub does not want it, such as for want of a plan with more private ones."""
+        namespace, _, name = repository.partition("/")
+        body = {"namespace": namespace, "name": name, "registry": "docker.io", "is_private": not public}
+        await self._send("POST", _namespace(namespace), document=body)
 
     async def _pages(self, path: str) -> AsyncGenerator[tuple[Sequence[Mapping[str, Any]], Answer], None]:
         """Counted by ourselves: the address of the next page that Hub gives is not trusted with our token."""
@@ -144,20 +158,23 @@ class DockerHubApi:
     async def _get(self, path: str, **query: str | int) -> Answer:
         return await self._send("GET", path, **query)
 
-    async def _send(self, method: str, path: str, **query: str | int) -> Answer:
+    async def _send(self, method: str, path: str, *, document: object = None, **query: str | int) -> Answer:
         left_s = self._quota_returns_at - time.time()
         if 0 < left_s <= MAX_DELAY_S:
             await self._sleep(left_s)
-        answer = await self._api.send(method, path, query=query)
+        answer = await self._api.send(method, path, query=query, document=document)
         if whole_number(answer.headers.get("x-ratelimit-remaining")) == 0:
             self._quota_returns_at = float(whole_number(answer.headers.get("x-ratelimit-reset")) or 0)
         return answer
 
 
+def _namespace(name: str) -> str:
+    return f"/v2/namespaces/{quote(name, safe='')}/repositories"
+
+
 def _path(repository: str) -> str:
-    """Raises NotFound by way of Hub for a repository that has not just two components."""
     namespace, _, name = repository.partition("/")
-    return f"/v2/repositories/{quote(namespace, safe='')}/{quote(name, safe='')}"
+    return f"{_namespace(namespace)}/{quote(name, safe='')}"
 
 
 def _repository(namespace: str, item: Mapping[str, Any], answer: Answer) -> Repository:

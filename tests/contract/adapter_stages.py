@@ -168,9 +168,9 @@ async def docker_hub() -> AsyncIterator[Stage]:
             put=put,
             empty=partial(_emptied, fake.registry),
             faults=fake.api,
-            search=r"^/v2/repositories/([^/]+/|namespaces)$",
-            list_of=lambda name: rf"^/v2/repositories/{name}/tags/$",
-            namespaces=list,
+            search=r"^/v2/(repositories/namespaces|namespaces/[^/]+/repositories)$",
+            list_of=lambda name: rf"^/v2/namespaces/{name.replace('/', '/repositories/')}/tags$",
+            namespaces=lambda: list(fake.registry.store.names),
         )
 
 

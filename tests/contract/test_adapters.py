@@ -397,12 +397,13 @@ async def test_an_event_counts_among_the_newest_of_its_repository(stage: Stage, 
 
 
 async def test_a_prepared_repository_is_ready_and_stays_so(stage: Stage, adapter: Adapter) -> None:
+    names = ["team/new", "team/other"]
+    await adapter.prepare(names, public=False, validate_only=False)
     before = stage.namespaces()
 
-    for _ in range(2):
-        prepared = await adapter.prepare(["team/new", "team/other"], public=False, validate_only=False)
-        assert (prepared.failures, prepared.created_namespaces, prepared.excluded) == ((), (), ())
+    again = await adapter.prepare(names, public=False, validate_only=False)
 
+    assert (again.failures, again.created_namespaces, again.excluded) == ((), (), ())
     assert stage.namespaces() == before
     await _pushed(stage, adapter, "team/new")
 
@@ -410,9 +411,9 @@ async def test_a_prepared_repository_is_ready_and_stays_so(stage: Stage, adapter
 async def test_nothing_is_made_when_it_is_only_asked_what_would_be(stage: Stage, adapter: Adapter) -> None:
     before = stage.namespaces()
 
-    told = await adapter.prepare(["made/app"], public=False, validate_only=True)
+    told = await adapter.prepare(["made/app", "team/made"], public=False, validate_only=True)
     assert stage.namespaces() == before
-    done = await adapter.prepare(["made/app"], public=False, validate_only=False)
+    done = await adapter.prepare(["made/app", "team/made"], public=False, validate_only=False)
 
     assert told == done
 

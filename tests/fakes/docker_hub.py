@@ -19,8 +19,9 @@ DEFAULT_PAGE_SIZE = 10
 MAX_BODY_BYTES = 64 * 1024
 FIRST_PUSH = datetime(2026, 1, 1, tzinfo=UTC)
 
-_NAMESPACE = r"/v2/repositories/(?P<namespace>[^/]+)"
+_NAMESPACE = r"/v2/namespaces/(?P<namespace>[^/]+)/repositories"
 _REPOSITORY = rf"{_NAMESPACE}/(?P<repository>[^/]+)"
+_OLD_REPOSITORY = r"/v2/repositories/(?P<namespace>[^/]+)/(?P<repository>[^/]+)"
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ class FakeDockerHub:
     """Organisations by name, and whether our user is a member."""
     private: set[str] = field(default_factory=set)
     """Repositories that only our user sees."""
+    private_left: int = 1000
+    """How many more the plan allows."""
     legacy: set[tuple[str, str]] = field(default_factory=set)
     """Tags, by repository and name, from before the API told digests of tags."""
     push_times: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -75,10 +78,12 @@ class FakeDockerHub:
             ("POST", r"/v2/auth/token", self._log_in),
             ("GET", r"/v2/repositories/namespaces", self._list_namespaces),
             ("GET", r"/v2/orgs/(?P<name>[^/]+)/", self._get_organisation),
-            ("GET", rf"{_NAMESPACE}/", self._list_repositories),
-            ("GET", rf"{_REPOSITORY}/tags/", self._list_tags),
-            ("GET", rf"{_REPOSITORY}/tags/(?P<tag>[^/]+)/", self._get_tag),
-            ("DELETE", rf"{_REPOSITORY}/tags/(?P<tag>[^/]+)/", self._delete_tag),
+            ("GET", _NAMESPACE, self._list_repositories),
+            ("POST", _NAMESPACE, self._create_repository),
+            ("GET", _REPOSITORY, self._get_repository),
+            ("GET", rf"{_REPOSITORY}/tags", self._list_tags),
+            ("GET", rf"{_REPOSITORY}/tags/(?P<tag>[^/]+)", self._get_tag),
+            ("DELETE", rf"{_OLD_REPOSITORY}/tags/(?P<tag>[^/]+)/", self._delete_tag),
         ):
             if request.method == method and (found := re.fullmatch(pattern, request.path)):
                 return await answer(request, **found.groupdict())
@@ -110,6 +115,26 @@ class FakeDockerHub:
         self._check(request)
         names = [name for name in self.registry.store.names if name.startswith(f"{namespace}/")]
         return self._paged(request, [_described(name, self.private) for name in names if self._sees(request, name)])
+
+    async def _get_repository(self, request: Request, namespace: str, repository: str) -> Reply:
+        return Reply.json(200, _described(self._find(request, f"{namespace}/{repository}").name, self.private))
+
+    async def _create_repository(self, request: Request, namespace: str) -> Reply:
+        if not self._is_user(request):
+            return _unauthorized()
+        body = json.loads(await request.read(MAX_BODY_BYTES))
+        name = f"{namespace}/{body['name']}"
+        if self.registry.store.find(name):
+            return _message(400, "Repository with this name already exists in namespace")
+        if namespace != self.username and not self.organisations.get(namespace):
+            return _message(403, "insufficient permissions")
+        if body["is_private"] and self.private_left <= 0:
+            return _message(400, "You have reached your limit of private repositories")
+        self.registry.store.repository(name)
+        if body["is_private"]:
+            self.private.add(name)
+            self.private_left -= 1
+        return Reply.json(201, _described(name, self.private))
 
     async def _list_tags(self, request: Request, namespace: str, repository: str) -> Reply:
         found = self._find(request, f"{namespace}/{repository}")

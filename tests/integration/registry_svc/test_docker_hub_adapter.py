@@ -22,8 +22,8 @@ from service_kit.secret import Secret
 from tests.contract.adapter_stages import Sleeps
 from tests.fakes.docker_hub import FakeDockerHub
 
-TAGS = "/tags/$"
-REPOSITORIES = r"^/v2/repositories/[^/]+/$"
+TAGS = "/tags$"
+REPOSITORIES = r"^/v2/namespaces/[^/]+/repositories$"
 
 
 @pytest.fixture
@@ -175,8 +175,8 @@ async def test_only_namespaces_that_may_match_are_searched(hub: FakeDockerHub, a
     assert tags(await listed(adapter, "{team,none}/**")) == ["team/app:1"]
     assert {each.path for each in hub.api.requests if "tags" not in each.path} == {
         "/v2/auth/token",
-        "/v2/repositories/team/",
-        "/v2/repositories/none/",
+        "/v2/namespaces/team/repositories",
+        "/v2/namespaces/none/repositories",
     }
 
 
@@ -304,7 +304,7 @@ async def test_a_quota_that_is_used_up_is_not_run_into(
 
 
 async def test_an_organisation_has_to_be_there(hub: FakeDockerHub, adapter: DockerHubAdapter) -> None:
-    hub.organisations["team"] = False
+    hub.organisations["team"] = True
 
     prepared = await adapter.prepare(["someone/a", "team/b", "none/c", "none/d"], public=False, validate_only=False)
 
@@ -312,7 +312,47 @@ async def test_an_organisation_has_to_be_there(hub: FakeDockerHub, adapter: Dock
     expected = ("NAMESPACE_NOT_CREATED", {"namespace": "none"})
     assert told == [("none/c", *expected), ("none/d", *expected)]
     assert "Create the organisation" in prepared.failures[0].failure.message
+    assert prepared.created_namespaces == ("someone/a", "team/b")
     assert asked(hub, "/v2/orgs/") == 2
+
+
+@pytest.mark.parametrize("public", [False, True])
+@pytest.mark.parametrize("count", [3, 30])
+async def test_repositories_are_made_as_they_are_wanted_since_a_push_would_make_them_public(
+    hub: FakeDockerHub, adapter: DockerHubAdapter, public: bool, count: int
+) -> None:
+    hub.push_image("someone/r0", "1")
+    names = [f"someone/r{number}" for number in range(count)]
+
+    told = await adapter.prepare(names, public=public, validate_only=True)
+    assert hub.registry.store.names == ["someone/r0"]
+    done = await adapter.prepare(names, public=public, validate_only=False)
+    again = await adapter.prepare(names, public=public, validate_only=False)
+
+    assert told.created_namespaces == done.created_namespaces == tuple(names[1:])
+    assert (again.created_namespaces, done.failures, again.failures) == ((), (), ())
+    assert hub.private == (set() if public else set(names[1:]))
+
+
+async def test_a_plan_without_more_private_repositories_is_told_in_the_words_of_hub(
+    hub: FakeDockerHub, adapter: DockerHubAdapter
+) -> None:
+    hub.private_left = 1
+
+    prepared = await adapter.prepare(["someone/a", "someone/b"], public=False, validate_only=False)
+
+    assert prepared.created_namespaces == ("someone/a",)
+    [failed] = prepared.failures
+    assert (failed.repository, failed.failure.reason) == ("someone/b", "REQUEST_REFUSED")
+    assert "limit of private repositories" in failed.failure.message
+
+
+async def test_who_may_not_make_a_repository_hears_it(hub: FakeDockerHub, adapter: DockerHubAdapter) -> None:
+    hub.organisations["theirs"] = False
+
+    [failed] = (await adapter.prepare(["theirs/app"], public=False, validate_only=False)).failures
+
+    assert (failed.failure.reason, failed.failure.http_status) == ("ACCESS_DENIED", 403)
 
 
 async def test_nobody_deletes_no_tag(hub: FakeDockerHub) -> None:
