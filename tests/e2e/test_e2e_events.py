@@ -1,0 +1,167 @@
+"""A real docker-registry tells of what really happens to it, and the copies follow."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from oci_client.testing import an_image, an_index
+from tests.e2e.content import RealRegistry, need, skopeo_push
+from tests.e2e.stack import ADAPTER, END_TIMEOUT_S, Stack, finished, register, state_of
+from tests.registries import DockerRegistry, Notify, free_host
+from transship.execution.v1.execution_pb2 import EventResource, Execution
+from transship.local.state import LocalStack
+from transship.policy.v1 import event_pb2 as pb
+from transship.sdk import TransshipClient, destination, name_filter, on_event
+from transship.type.v1.filter_pb2 import Filter
+
+pytestmark = pytest.mark.e2e
+
+_POLL_S = 0.05
+
+
+async def follow(
+    client: TransshipClient,
+    source: str,
+    goal: str,
+    *,
+    filters: Sequence[Filter] = (),
+) -> str:
+    """Creates a policy that waits for the events of the source, and returns its name."""
+    policy = await client.policies.create(
+        f"events-{uuid4().hex[:12]}",
+        source_registry=source,
+        destinations=[destination(goal)],
+        filters=filters,
+        override=True,
+        trigger=on_event(),
+    )
+    return policy.name
+
+
+async def told(client: TransshipClient, registry: str, *, at_least: int = 1) -> list[pb.Event]:
+    """All that the registry has told, the newest first, once it is so much and every policy has got it."""
+    async with asyncio.timeout(END_TIMEOUT_S):
+        while True:
+            found = [each async for each in client.events.list(registry=registry)]
+            if len(found) >= at_least and all(each.state == pb.Event.STATE_DELIVERED for each in found):
+                return found
+            await asyncio.sleep(_POLL_S)
+
+
+@asynccontextmanager
+async def telling(client: TransshipClient, stack: Stack, directory: Path) -> AsyncIterator[tuple[RealRegistry, str]]:
+    """A registry that tells the stack what happens to it, and its name there."""
+    host, name = free_host(), f"telling-{uuid4().hex[:12]}"
+    registered = await client.registries.create(name, type=ADAPTER, url=f"http://{host}", skip_check=True)
+    source = await client.event_sources.create(registered.name)
+    notify = Notify(
+        url=f"{LocalStack.load(stack.state).events_url}{source.path}", authorization=f"Bearer {source.secret}"
+    )
+    with _server(directory, notify, host) as server:
+        yield RealRegistry(server=server), registered.name
+
+
+def _server(directory: Path, notify: Notify, host: str) -> DockerRegistry:
+    need("docker-registry")
+    need("skopeo")
+    directory.mkdir()
+    return DockerRegistry(directory, notify=notify, host=host)
+
+
+async def until(registry: RealRegistry, holds: Callable[[Mapping[str, str]], bool]) -> dict[str, str]:
+    """The registry's tags and digests, once they are so."""
+    async with asyncio.timeout(END_TIMEOUT_S):
+        while not holds(tags := await asyncio.to_thread(registry.tags)):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(_POLL_S)
+    return tags
+
+
+async def executions_of(client: TransshipClient, policy: str) -> list[Execution]:
+    """All of them, ended, the oldest first."""
+    found = [each.name async for each in client.executions.list(policy=policy)]
+    return [await finished(client, name) for name in reversed(found)]
+
+
+async def test_a_push_is_copied_and_what_the_filters_leave_out_is_not(
+    stack: Stack, client: TransshipClient, plain: RealRegistry, tmp_path: Path
+) -> None:
+    async with telling(client, stack, tmp_path / "telling") as (source, source_name):
+        goal_name = await register(client, plain.url)
+        policy = await follow(client, source_name, goal_name, filters=[name_filter("library/**")])
+        index = an_index(seed=10)
+
+        await asyncio.to_thread(skopeo_push, source, {"team/app:1.0": an_image(seed=60), "library/app:1.0": index})
+
+        assert await until(plain, lambda tags: bool(tags)) == {"library/app:1.0": index.digest}
+        news = await told(client, source_name)
+        ended = await executions_of(client, policy)
+
+    assert {state_of(each) for each in ended} == {"SUCCEEDED"}
+    assert {(each.trigger, each.started_by) for each in ended} == {
+        (Execution.TRIGGER_EVENT, f"events at {source_name}")
+    }
+    resources = [resource for each in ended for resource in each.event_resources]
+    assert (
+        EventResource(operation=EventResource.OPERATION_PUSH, repository="library/app", tag="1.0", digest=index.digest)
+        in resources
+    )
+    assert {each.repository for each in resources} == {"library/app"}
+    assert {name for each in news if each.repository == "library/app" for name in each.executions} == {
+        each.name for each in ended
+    }
+    assert [each.executions for each in news if each.repository == "team/app"] == [[]]
+
+
+async def test_a_push_while_nobody_listens_is_copied_when_somebody_does(
+    stack: Stack, client: TransshipClient, plain: RealRegistry, tmp_path: Path
+) -> None:
+    image = an_image(seed=10)
+    async with telling(client, stack, tmp_path / "telling") as (source, source_name):
+        await follow(client, source_name, await register(client, plain.url))
+        os.kill(stack.processes()["policy_svc"], signal.SIGKILL)
+
+        await asyncio.to_thread(skopeo_push, source, {"library/app:1.0": image})
+
+        assert await until(plain, bool) == {"library/app:1.0": image.digest}
+        await stack.serves()
+
+
+async def test_the_stack_tells_where_notifications_go(stack: Stack) -> None:
+    events_url = LocalStack.load(stack.state).events_url
+    shown = (await stack.cli("status", "-o", "json")).json
+    assert events_url in {f"http://{each['http_endpoint']}" for each in shown["services"]}
+
+    async with httpx.AsyncClient(base_url=events_url or "", trust_env=False) as http:
+        answer = await http.post("/v1/events/nobody", headers={"Authorization": "Bearer x"})
+
+    assert (answer.status_code, answer.json()["reason"]) == (404, "EVENT_SOURCE_NOT_FOUND")
+
+
+async def test_a_push_does_not_bounce_between_two_policies(
+    stack: Stack, client: TransshipClient, tmp_path: Path
+) -> None:
+    image = an_image(seed=10)
+    async with (
+        telling(client, stack, tmp_path / "left") as (left, left_name),
+        telling(client, stack, tmp_path / "right") as (right, right_name),
+    ):
+        there = await follow(client, left_name, right_name)
+        back = await follow(client, right_name, left_name)
+
+        await asyncio.to_thread(skopeo_push, left, {"library/app:1.0": image})
+
+        assert await until(right, bool) == {"library/app:1.0": image.digest}
+        assert len(await told(client, right_name)) == 1
+        ended = [await executions_of(client, policy) for policy in (there, back)]
+        assert await asyncio.to_thread(left.tags) == {"library/app:1.0": image.digest}
+        assert len(await told(client, left_name)) == 1
+
+    assert [[state_of(each) for each in of_policy] for of_policy in ended] == [["SUCCEEDED"], ["SUCCEEDED"]]
+    assert [ended[0][0].progress.references_copied, ended[1][0].progress.references_copied] == [1, 0]
