@@ -1,6 +1,8 @@
 """Runs scenarios: every contender in every round, in an order that turns, so that what drifts drifts for all."""
 
+import asyncio
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -64,6 +66,8 @@ class ScenarioRunner:
     async def _turn(self, contender: Contender, *, proxied: bool, is_timed: bool) -> list[Measurement]:
         """All steps by one contender, with a destination of its own. What fails ends the turn."""
         found: list[Measurement] = []
+        # What was written before, such as the corpus, would otherwise be on its way to the disk while this one writes.
+        await asyncio.to_thread(os.sync)
         with self._way(proxied=proxied) as way, tempfile.TemporaryDirectory(prefix="transship-bench-") as scratch:
             async with contender.prepared(way.route, self._corpus, Path(scratch)) as run:
                 for step in self._scenario.steps:
