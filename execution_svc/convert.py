@@ -205,6 +205,7 @@ def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:
         failure=failure_to_pb(result.failure),
         destination_tag=result.destination_tag,
         backup_tag=result.backup_tag,
+        destination_digest=result.destination_digest,
     )
 
 
@@ -217,6 +218,7 @@ def _result_from_pb(result: transfer_pb2.ReferenceResult) -> ReferenceResult:
         failure=failure_from_pb(result.failure) if result.HasField("failure") else None,
         destination_tag=_storable(result.destination_tag),
         backup_tag=_storable(result.backup_tag),
+        destination_digest=_storable(result.destination_digest),
     )
 
 

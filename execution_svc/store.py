@@ -85,11 +85,16 @@ class FlowStore(Protocol):
         ...
 
     async def collisions(self, lease: FlowLease) -> list[Collision]:
-        """Repositories of destinations that tasks of more than one source repository write to."""
+        """Repositories of destinations that tasks of more than one source repository write to.
+
+        Where the policy maps tags, tags that more than one tag of the source is mapped to.
+        """
         ...
 
-    async def fail_collided(self, lease: FlowLease, collision: Collision, failure: Failure, now: datetime) -> None:
-        """Fails the tasks of the collision that have no job yet."""
+    async def fail_collided(
+        self, lease: FlowLease, collided: Sequence[tuple[Collision, Failure]], now: datetime
+    ) -> None:
+        """Fails what collides and has no job yet; other references of the same tasks are not touched."""
         ...
 
     async def complete_listing(self, lease: FlowLease, now: datetime) -> None:

@@ -53,14 +53,14 @@ class TaskNotFound(ServiceError):
 
 
 class DestinationCollision(ServiceError):
-    """Several repositories of the source are mapped to {repository}: {sources}. Map them to different names."""
+    """Several sources are mapped to {repository}: {sources}. Map them to different names."""
 
     kind = Kind.FAILED_PRECONDITION
     reason = "DESTINATION_COLLISION"
 
 
-class MappedNameInvalid(ServiceError):
-    """The repository would be named {repository}, which is no valid repository name."""
+class MappingImpossible(ServiceError):
+    """The policy's mapping has no place for {repository} there: {why}. Change the mapping, or filter this out."""
 
     kind = Kind.FAILED_PRECONDITION
     reason = "MAPPING_INVALID"

@@ -156,8 +156,9 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collision:
-    """Several source repositories that are mapped to one repository."""
+    """Several source repositories that are mapped to one repository or, with a tag, several tags mapped to one."""
 
     destination_registry: str
     destination_repository: str
+    destination_tag: str = ""
     sources: tuple[str, ...]

@@ -69,6 +69,7 @@ class ReferenceResult:
     failure: Failure | None = None
     destination_tag: str = ""
     backup_tag: str = ""
+    destination_digest: str = ""  # empty when it is that of the source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

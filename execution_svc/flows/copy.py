@@ -19,6 +19,7 @@ from replication.mapping import PathRule
 from service_kit.clock import Clock
 
 NAMES_PER_PREPARE: Final = 1000  # the limit of PrepareRepositories
+COLLISIONS_AT_ONCE: Final = 500  # keeps one statement from taking long
 
 
 class Catalog(Protocol):
@@ -87,9 +88,10 @@ class CopyFlow:
 
     async def fail_collisions(self) -> None:
         """Asks the database, which knows the tasks of earlier runs too, where two repositories would become one."""
-        for collision in await self._store.collisions(self._lease):
-            failure = collision_failure(collision)
-            await self._store.fail_collided(self._lease, collision, failure, self._clock.now())
+        collided = [(each, collision_failure(each)) for each in await self._store.collisions(self._lease)]
+        for start in range(0, len(collided), COLLISIONS_AT_ONCE):
+            some = collided[start : start + COLLISIONS_AT_ONCE]
+            await self._store.fail_collided(self._lease, some, self._clock.now())
 
     async def complete(self) -> None:
         await self._store.complete_listing(self._lease, self._clock.now())

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from execution_svc.domain.errors import DestinationCollision, MappedNameInvalid, PathRuleBroken
+from execution_svc.domain.errors import DestinationCollision, MappingImpossible, PathRuleBroken
 from execution_svc.domain.execution import ExecutionId
 from execution_svc.domain.policy import Destination, Policy
 from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
 from execution_svc.domain.task import Collision, Operation, PlannedTask, TaskId
 from execution_svc.domain.transfer import Failure, Reference, Side
-from replication.mapping import Mapping as Naming
-from replication.mapping import MappingInvalid, PathRule, PathRuleViolated
+from replication.errors import PatternInvalid
+from replication.mapping import MappedTagInvalid, MappingInvalid, PathRule, PathRuleViolated, ReplaceCountTooLarge
+from replication.mapping import Mapping as Names
 
 # Enough to keep the cost of a job small beside its work, few enough to spread a huge repository over many workers.
 REFERENCES_PER_TASK: Final = 100
@@ -49,12 +50,16 @@ def map_batch(policy: Policy, rules: Sequence[PathRule], batch: ResourceBatch) -
     """Each repository of the batch, once for each destination; `rules` has the path rule of each."""
     items: list[Item] = []
     for index, (destination, rule) in enumerate(zip(policy.destinations, rules, strict=True)):
-        items += [map_resource(index, destination, rule, each) for each in batch.resources if each.references]
+        for each in batch.resources:
+            items += map_resource(policy.source_id, index, destination, rule, each) if each.references else []
         items += [failed_listing(index, destination, each) for each in batch.failures]
     return items
 
 
-def map_resource(index: int, destination: Destination, rule: PathRule, resource: Resource) -> Item:
+def map_resource(
+    source_id: str, index: int, destination: Destination, rule: PathRule, resource: Resource
+) -> list[Item]:
+    """The repository at the destination, and an item of its own for each tag that has no name there."""
     item = Item(
         destination_index=index,
         destination_registry=destination.registry,
@@ -63,20 +68,34 @@ def map_resource(index: int, destination: Destination, rule: PathRule, resource:
         references=resource.references,
     )
     try:
-        name = mapped_name(destination, resource.repository)
+        name = destination.names.map_repository(resource.repository, registry=source_id)
         rule.check(name)
-    except MappingInvalid as error:
-        return replace(item, failure=Failure.of(MappedNameInvalid(repository=error.repository), Side.DESTINATION))
     except PathRuleViolated as error:
         violation = PathRuleBroken(repository=error.repository, rule=error.rule)
-        return replace(item, destination_repository=name, failure=Failure.of(violation, Side.DESTINATION))
-    return replace(item, destination_repository=name)
+        return [replace(item, destination_repository=name, failure=Failure.of(violation, Side.DESTINATION))]
+    except (MappingInvalid, ReplaceCountTooLarge, PatternInvalid) as error:
+        return [replace(item, failure=_unmappable(resource.repository, error))]
+    return _map_tags(source_id, destination.names, replace(item, destination_repository=name))
 
 
-def mapped_name(destination: Destination, repository: str) -> str:
-    """Raises MappingInvalid."""
-    naming = Naming(namespace=destination.namespace, repository=destination.repository)
-    return naming.map_repository(repository, registry="")
+def _map_tags(source_id: str, names: Names, item: Item) -> list[Item]:
+    if not names.tag:
+        return [item]
+    mapped: list[Reference] = []
+    items: list[Item] = []
+    for each in item.references:
+        try:
+            there = names.map_tag(each.tag, repository=item.source_repository, registry=source_id)
+        except (MappedTagInvalid, PatternInvalid) as error:
+            failure = _unmappable(f"{item.source_repository}:{each.tag}", error)
+            items.append(replace(item, references=(each,), failure=failure))
+        else:
+            mapped.append(replace(each, destination_tag="" if there == each.tag else there))
+    return [replace(item, references=tuple(mapped)), *items] if mapped else items
+
+
+def _unmappable(what: str, why: ValueError) -> Failure:
+    return Failure.of(MappingImpossible(repository=what, why=str(why)), Side.DESTINATION)
 
 
 def failed_listing(index: int, destination: Destination, failed: RepositoryFailure) -> Item:
@@ -144,7 +163,6 @@ def task_id(execution: ExecutionId, item: Item, references: Sequence[Reference])
 
 
 def collision_failure(collision: Collision) -> Failure:
-    error = DestinationCollision(
-        repository=collision.destination_repository, sources=", ".join(sorted(collision.sources))
-    )
+    place = ":".join(filter(None, (collision.destination_repository, collision.destination_tag)))
+    error = DestinationCollision(repository=place, sources=", ".join(sorted(collision.sources)))
     return Failure.of(error, Side.DESTINATION)

@@ -20,6 +20,7 @@ from execution_svc.postgres.rows import (
     to_key,
 )
 from execution_svc.postgres.settling import Connection, lock_executions_of, settle
+from execution_svc.postgres.written import remember
 from service_kit.database import Pool, single
 
 _IN_FLIGHT: Final = "SELECT id, run FROM tasks WHERE delegated AND state IN ('PENDING', 'RUNNING')"
@@ -102,6 +103,7 @@ UPDATE tasks
   FROM jsonb_populate_recordset(NULL::tasks, %(news)s) AS news
  WHERE tasks.id = news.id AND tasks.run = news.run AND tasks.delegated
    AND tasks.revision < news.revision AND tasks.state IN ('PENDING', 'RUNNING')
+RETURNING tasks.id, tasks.end_time IS NOT NULL
 """
 )
 
@@ -145,7 +147,8 @@ class PostgresDelegationStore:
     async def fold(self, statuses: Sequence[JobStatus], now: datetime) -> None:
         async with self._pool.connection() as conn:
             executions = await lock_executions_of(conn, [status.key.task for status in statuses])
-            await conn.execute(_FOLD, {"news": Jsonb([_document(status, now) for status in statuses])})
+            cursor = await conn.execute(_FOLD, {"news": Jsonb([_document(status, now) for status in statuses])})
+            await remember(conn, [task for task, ended in await cursor.fetchall() if ended], now)
             await settle(conn, executions, now)
 
     async def _keys(self, statement: str) -> list[JobKey]:

@@ -17,6 +17,7 @@ from execution_svc.domain.execution import ExecutionId, FlowLease
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.task import Collision, PlannedTask, TaskState
 from execution_svc.domain.transfer import Failure, Reference
+from execution_svc.postgres.collisions import fail_collisions, find_collisions
 from execution_svc.postgres.rows import failure_document
 from execution_svc.postgres.settling import Connection, settle, stop_waiting
 from service_kit.database import Pool, single
@@ -66,18 +67,6 @@ SELECT id, execution_id, operation, destination_index, source_registry, source_r
        state, run, failure, create_time, end_time, references_total, references_failed, references_skipped
   FROM jsonb_populate_recordset(NULL::tasks, %(tasks)s)
 ON CONFLICT ON CONSTRAINT tasks_pkey DO NOTHING
-"""
-_COLLISIONS: Final = """
-SELECT destination_registry, destination_repository, array_agg(DISTINCT source_repository) AS sources
-  FROM tasks WHERE execution_id = %(execution)s AND run > 0 AND operation = 'COPY'
- GROUP BY destination_registry, destination_repository
-HAVING count(DISTINCT source_repository) > 1
-"""
-_FAIL_COLLIDED: Final = """
-UPDATE tasks
-   SET state = 'FAILED', run = 0, failure = %(failure)s, end_time = %(now)s, references_failed = reference_count
- WHERE execution_id = %(execution)s AND destination_registry = %(registry)s AND destination_repository = %(repository)s
-   AND operation = 'COPY' AND state = 'PENDING' AND NOT delegated
 """
 _COMPLETE: Final = """
 UPDATE executions SET listing_complete = true, tasks_released = true, flow_token = NULL, flow_leased_until = NULL
@@ -140,22 +129,13 @@ class PostgresFlowStore:
 
     async def collisions(self, lease: FlowLease) -> list[Collision]:
         async with self._held(lease) as conn:
-            cursor = await conn.execute(_COLLISIONS, _of(lease))
-            return [
-                Collision(destination_registry=registry, destination_repository=repository, sources=tuple(sources))
-                for registry, repository, sources in await cursor.fetchall()
-            ]
+            return await find_collisions(conn, lease.execution, lease.policy.registries_by_tag)
 
-    async def fail_collided(self, lease: FlowLease, collision: Collision, failure: Failure, now: datetime) -> None:
-        parameters = {
-            **_of(lease),
-            "registry": collision.destination_registry,
-            "repository": collision.destination_repository,
-            "failure": Jsonb(failure_document(failure)),
-            "now": now,
-        }
+    async def fail_collided(
+        self, lease: FlowLease, collided: Sequence[tuple[Collision, Failure]], now: datetime
+    ) -> None:
         async with self._held(lease) as conn:
-            await conn.execute(_FAIL_COLLIDED, parameters)
+            await fail_collisions(conn, lease.execution, collided, now)
 
     async def complete_listing(self, lease: FlowLease, now: datetime) -> None:
         async with self._held(lease) as conn:

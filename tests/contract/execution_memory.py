@@ -203,26 +203,51 @@ class MemoryStore:
                 self._tasks[planned.id] = _TaskRow(task=task, planned=planned)
 
     async def collisions(self, lease: FlowLease) -> list[Collision]:
-        sources: dict[tuple[str, str], dict[str, None]] = {}
+        sources: dict[tuple[str, str, str], set[str]] = {}
         for each in self._of(self._held(lease)):
             if each.task.run and each.task.operation is Operation.COPY:
-                place = (each.task.destination_registry, each.task.destination_repository)
-                sources.setdefault(place, {})[each.task.source_repository] = None
+                for tag, source in _targets(each, lease.policy.registries_by_tag):
+                    place = (each.task.destination_registry, each.task.destination_repository, tag)
+                    sources.setdefault(place, set()).add(source)
         return [
-            Collision(destination_registry=registry, destination_repository=repository, sources=tuple(sorted(found)))
-            for (registry, repository), found in sources.items()
+            Collision(
+                destination_registry=registry,
+                destination_repository=repository,
+                destination_tag=tag,
+                sources=tuple(sorted(found)),
+            )
+            for (registry, repository, tag), found in sources.items()
             if len(found) > 1
         ]
 
-    async def fail_collided(self, lease: FlowLease, collision: Collision, failure: Failure, now: datetime) -> None:
-        place = (collision.destination_registry, collision.destination_repository)
-        for each in self._of(self._held(lease)):
-            if (
-                each.waiting
-                and each.task.operation is Operation.COPY
-                and (each.task.destination_registry, each.task.destination_repository) == place
-            ):
-                each.task = _failed_item(each.task, failure, now)
+    async def fail_collided(
+        self, lease: FlowLease, collided: Sequence[tuple[Collision, Failure]], now: datetime
+    ) -> None:
+        row = self._held(lease)
+        for collision, failure in collided:
+            for each in self._of(row):
+                if each.waiting and each.task.operation is Operation.COPY:
+                    self._fail_collided(each, collision, failure, now)
+
+    def _fail_collided(self, row: _TaskRow, collision: Collision, failure: Failure, now: datetime) -> None:
+        place = (row.task.destination_registry, row.task.destination_repository)
+        if place != (collision.destination_registry, collision.destination_repository):
+            return
+        references = row.planned.references
+        bad = [each for each in references if (each.destination_tag or each.tag) == collision.destination_tag]
+        if not collision.destination_tag or len(bad) == len(references):
+            row.task = _failed_item(row.task, failure, now)
+        elif bad:
+            good = tuple(each for each in references if each not in bad)
+            self._sequence += 1
+            planned = replace(
+                row.planned, id=TaskId(f"{row.task.id} {collision.destination_tag}"), references=tuple(bad)
+            )
+            failed = _failed_item(_written(planned, row.task.execution, self._sequence, now), failure, now)
+            self._tasks[planned.id] = _TaskRow(task=failed, planned=planned)
+            row.planned = replace(row.planned, references=good)
+            progress = replace(row.task.progress, references_total=len(good))
+            row.task = replace(row.task, reference_count=len(good), progress=progress)
 
     async def complete_listing(self, lease: FlowLease, now: datetime) -> None:
         row = self._held(lease)
@@ -395,6 +420,15 @@ class MemoryStore:
             backup_tag=policy.document.get("backup_tag", ""),
             options=policy.document.get("options", {}),
         )
+
+
+def _targets(row: _TaskRow, by_tag: Sequence[str]) -> list[tuple[str, str]]:
+    """What the task writes to in its repository, and from where: tags, or all of it."""
+    task = row.task
+    if task.destination_registry not in by_tag:
+        return [("", task.source_repository)]
+    named = [(each.destination_tag or each.tag, each.tag) for each in row.planned.references]
+    return [(there, f"{task.source_repository}:{tag}") for there, tag in named if there]
 
 
 def _allowed(row: _Row, now: datetime) -> int | None:

@@ -386,12 +386,40 @@ async def test_collisions_are_found_and_failed(stores: Stores) -> None:
     await stores.flows.write_tasks(lease, tasks, NOW)
 
     (collision,) = await stores.flows.collisions(lease)
-    await stores.flows.fail_collided(lease, collision, DENIED, NOW)
+    await stores.flows.fail_collided(lease, [(collision, DENIED)], NOW)
     await stores.flows.complete_listing(lease, NOW)
 
     assert (collision.destination_repository, sorted(collision.sources)) == ("x", ["a/x", "b/x"])
     execution = await present(stores)
     assert (execution.state, execution.task_counts.failed) == (ExecutionState.FAILED, 3)
+
+
+async def test_where_tags_are_mapped_only_what_meets_at_one_tag_collides(stores: Stores) -> None:
+    destination = {"registry": "registries/b", "repository": "x", "tag": "{name}-{tag}"}
+    policy = Policy.of_document({**POLICY.document, "destinations": [destination]})
+    await stores.executions.create(a_request(policy=policy))
+    lease = await claimed(stores)
+
+    def a_mapped(name: str, **tags: str) -> PlannedTask:
+        references = tuple(Reference(tag=tag, destination_tag=there) for tag, there in tags.items())
+        return replace(a_task(name, source=name), references=references)
+
+    tasks = [a_mapped("a", v1="1", v2="2", v3="3"), a_mapped("b", v1="1", v4="4"), a_mapped("c", v2="2")]
+    await stores.flows.write_tasks(lease, tasks, NOW)
+
+    collisions = await stores.flows.collisions(lease)
+    await stores.flows.fail_collided(lease, [(each, DENIED) for each in collisions], NOW)
+    await stores.flows.complete_listing(lease, NOW)
+
+    assert {(each.destination_tag, tuple(sorted(each.sources))) for each in collisions} == {
+        ("1", ("a:v1", "b:v1")),
+        ("2", ("a:v2", "c:v2")),
+    }
+    jobs = await stores.jobs.claim_tasks(10, NOW)
+    kept = {(job.source_repository, each.tag, each.destination_tag) for job in jobs for each in job.references}
+    assert kept == {("a", "v3", "3"), ("b", "v4", "4")}
+    progress = (await present(stores)).progress
+    assert (progress.references_total, progress.references_failed) == (6, 4)
 
 
 async def test_an_empty_listing_succeeds(stores: Stores) -> None:

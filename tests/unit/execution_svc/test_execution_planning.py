@@ -19,7 +19,8 @@ from execution_svc.flows.planning import (
     plan_tasks,
     settle_unprepared,
 )
-from replication.mapping import PathRule
+from replication.mapping import Mapping, PathRule
+from replication.rewriting import RegexRewrite
 
 EXECUTION = ExecutionId("e")
 ANY_PATH = PathRule()
@@ -57,7 +58,9 @@ def reasons(items: list[Item]) -> list[str]:
 
 
 def test_each_repository_goes_to_each_destination() -> None:
-    policy = a_policy(Destination(registry="registries/b"), Destination(registry="registries/c", namespace="m"))
+    policy = a_policy(
+        Destination(registry="registries/b"), Destination(registry="registries/c", names=Mapping(namespace="m"))
+    )
     batch = ResourceBatch(resources=(a_resource("library/x", "1"),))
 
     items = map_batch(policy, [ANY_PATH, ANY_PATH], batch)
@@ -81,6 +84,49 @@ def test_a_path_that_the_destination_does_not_take_fails_its_item() -> None:
 def test_a_name_that_is_none_fails_its_item() -> None:
     items = map_batch(a_policy(), [ANY_PATH], ResourceBatch(resources=(a_resource("Upper", "1"),)))
     assert reasons(items) == ["MAPPING_INVALID"]
+
+
+def test_a_path_that_is_too_short_fails_its_item() -> None:
+    policy = a_policy(Destination(registry="registries/b", names=Mapping(namespace="n", replace_count=2)))
+    batch = ResourceBatch(resources=(a_resource("a/b/image", "1"), a_resource("b/image", "1")))
+    items = map_batch(policy, [ANY_PATH], batch)
+    assert ([item.destination_repository for item in items], reasons(items)) == (
+        ["n/image", ""],
+        ["", "MAPPING_INVALID"],
+    )
+
+
+def test_tags_are_mapped_and_one_that_is_none_fails_alone() -> None:
+    names = Mapping(repository="all", tag="{namespace}-{name}-{tag}")
+    policy = a_policy(Destination(registry="registries/b", names=names))
+    batch = ResourceBatch(resources=(a_resource("x/y/nginx", "1", "t" * 128, ""),))
+
+    good, bad = map_batch(policy, [ANY_PATH], batch)
+
+    assert [each.destination_tag for each in good.references] == ["x-y-nginx-1", ""]
+    assert (good.destination_repository, good.failure) == ("all", None)
+    assert [each.tag for each in bad.references] == ["t" * 128]
+    assert reasons([bad]) == ["MAPPING_INVALID"]
+
+
+def test_a_policy_is_read_with_all_its_mappings() -> None:
+    document = {
+        "source_registry": "registries/a",
+        "destinations": [
+            {"registry": "registries/b", "namespace": "n", "replace_count": 0},
+            {"registry": "registries/c", "template": "{path}", "tag": "{tag}-x"},
+            {"registry": "registries/d", "rewrite": {"regex": "a", "replacement": "b"}},
+            {"registry": "registries/e"},
+        ],
+    }
+    policy = Policy.of_document(document)
+    assert [each.names for each in policy.destinations] == [
+        Mapping(namespace="n", replace_count=0),
+        Mapping(template="{path}", tag="{tag}-x"),
+        Mapping(rewrite=RegexRewrite(regex="a", replacement="b")),
+        Mapping(),
+    ]
+    assert (policy.source_id, policy.registries_by_tag) == ("a", ["registries/c"])
 
 
 def test_a_repository_without_references_is_no_item() -> None:
@@ -133,9 +179,14 @@ def test_the_same_items_make_the_same_ids_and_others_make_others() -> None:
     [
         ([Destination(registry="b")], False),
         ([Destination(registry="b"), Destination(registry="c")], False),
-        ([Destination(registry="b", repository="one/name")], False),
-        ([Destination(registry="b", namespace="m")], True),
-        ([Destination(registry="b"), Destination(registry="b", repository="x")], True),
+        ([Destination(registry="b", names=Mapping(repository="one/name"))], False),
+        ([Destination(registry="b", names=Mapping(namespace="m"))], True),
+        ([Destination(registry="b", names=Mapping(namespace="m", replace_count=0))], False),
+        ([Destination(registry="b", names=Mapping(template="m/{registry}/{path}"))], False),
+        ([Destination(registry="b", names=Mapping(template="{registry}/{name}"))], True),
+        ([Destination(registry="b", names=Mapping(rewrite=RegexRewrite(regex="a", replacement="b")))], True),
+        ([Destination(registry="b", names=Mapping(repository="one/name", tag="{tag}"))], True),
+        ([Destination(registry="b"), Destination(registry="b", names=Mapping(repository="x"))], True),
     ],
 )
 def test_where_names_may_collide(destinations: list[Destination], possible: bool) -> None:

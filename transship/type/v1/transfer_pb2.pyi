@@ -87,7 +87,7 @@ class TransferProgress(_message.Message):
     def __init__(self, references_total: _Optional[int] = ..., references_copied: _Optional[int] = ..., references_unchanged: _Optional[int] = ..., references_skipped: _Optional[int] = ..., references_failed: _Optional[int] = ..., blobs_total: _Optional[int] = ..., blobs_copied: _Optional[int] = ..., blobs_mounted: _Optional[int] = ..., blobs_present: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_copied: _Optional[int] = ..., bytes_mounted: _Optional[int] = ..., bytes_present: _Optional[int] = ...) -> None: ...
 
 class ReferenceResult(_message.Message):
-    __slots__ = ("tag", "digest", "outcome", "failure", "destination_tag", "backup_tag")
+    __slots__ = ("tag", "digest", "outcome", "failure", "destination_tag", "backup_tag", "destination_digest")
     class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         OUTCOME_UNSPECIFIED: _ClassVar[ReferenceResult.Outcome]
@@ -110,13 +110,15 @@ class ReferenceResult(_message.Message):
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_TAG_FIELD_NUMBER: _ClassVar[int]
     BACKUP_TAG_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_DIGEST_FIELD_NUMBER: _ClassVar[int]
     tag: str
     digest: str
     outcome: ReferenceResult.Outcome
     failure: Failure
     destination_tag: str
     backup_tag: str
-    def __init__(self, tag: _Optional[str] = ..., digest: _Optional[str] = ..., outcome: _Optional[_Union[ReferenceResult.Outcome, str]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., destination_tag: _Optional[str] = ..., backup_tag: _Optional[str] = ...) -> None: ...
+    destination_digest: str
+    def __init__(self, tag: _Optional[str] = ..., digest: _Optional[str] = ..., outcome: _Optional[_Union[ReferenceResult.Outcome, str]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., destination_tag: _Optional[str] = ..., backup_tag: _Optional[str] = ..., destination_digest: _Optional[str] = ...) -> None: ...
 
 class PlannedReference(_message.Message):
     __slots__ = ("tag", "digest", "destination_tag", "action", "failure", "present_digest", "blobs_to_move", "bytes_to_move")

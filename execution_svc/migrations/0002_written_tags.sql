@@ -1,0 +1,27 @@
+-- What policies have written, and what they have deleted of it: the newest of it for each place.
+--
+-- Prune deletes nothing else, deletions that name a digest are looked up here, and an event that our own copy or deletion
+-- has caused is known by it. It outlives the executions.
+
+CREATE TABLE written_tags (
+    policy                 text        NOT NULL, -- uid of the policy, or its name; empty for inline policies
+    destination_registry   text        NOT NULL,
+    destination_repository text        NOT NULL,
+    tag                    text        NOT NULL,
+    digest                 text        NOT NULL, -- at the destination; empty when it is not known
+    source_registry        text        NOT NULL,
+    source_repository      text        NOT NULL,
+    source_tag             text        NOT NULL,
+    source_digest          text        NOT NULL,
+    execution_id           text        NOT NULL, -- that wrote or deleted it; it may be gone
+    write_time             timestamptz NOT NULL, -- or that of its deletion
+    deleted                boolean     NOT NULL DEFAULT false,
+    missing_since          timestamptz, -- when the source was first seen without it
+    CONSTRAINT written_tags_pkey PRIMARY KEY (policy, destination_registry, destination_repository, tag)
+);
+
+CREATE INDEX written_tags_at ON written_tags (destination_registry, destination_repository, tag);
+CREATE INDEX written_tags_from ON written_tags (policy, source_registry, source_repository);
+CREATE INDEX written_tags_deleted ON written_tags (write_time) WHERE deleted;
+CREATE INDEX tasks_open_at ON tasks (destination_registry, destination_repository)
+ WHERE state IN ('PENDING', 'RUNNING');

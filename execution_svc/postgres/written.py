@@ -1,0 +1,76 @@
+"""What policies have written and deleted, as their tasks report it."""
+# ruff: noqa: S608  (statements are made of constants)
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from execution_svc.postgres.settling import Connection
+
+# Long after any event of a deletion has been delivered or has expired.
+DELETED_KEPT_FOR: Final = timedelta(days=30)
+
+_EACH_RESULT: Final = """
+SELECT COALESCE(NULLIF(e.policy_snapshot ->> 'uid', ''), e.policy) AS policy,
+       tasks.destination_registry, tasks.destination_repository,
+       COALESCE(NULLIF(result ->> 'destination_tag', ''), result ->> 'tag') AS tag,
+       COALESCE(NULLIF(result ->> 'destination_digest', ''), result ->> 'digest') AS digest,
+       tasks.source_registry, tasks.source_repository, result ->> 'outcome' AS outcome,
+       tasks.id, tasks.operation, result ->> 'tag' AS result_tag, result ->> 'digest' AS result_digest,
+       e.id AS execution_id
+  FROM tasks JOIN executions AS e ON e.id = tasks.execution_id
+ CROSS JOIN LATERAL jsonb_array_elements(tasks.results) AS result
+ WHERE tasks.id = ANY(%(tasks)s) AND tasks.results IS NOT NULL
+"""
+# Two tasks may report one place: one of them is as good as the other. The order keeps two transactions from waiting for
+# each other.
+_COPIED: Final = (
+    """
+WITH results AS ("""
+    + _EACH_RESULT
+    + """)
+INSERT INTO written_tags (policy, destination_registry, destination_repository, tag, digest, source_registry,
+                          source_repository, source_tag, source_digest, execution_id, write_time)
+SELECT DISTINCT ON (policy, destination_registry, destination_repository, tag)
+       policy, destination_registry, destination_repository, tag, digest, source_registry,
+       source_repository, result_tag, result_digest, execution_id, %(now)s
+  FROM results WHERE operation = 'COPY' AND outcome = 'COPIED' AND tag <> ''
+ ORDER BY policy, destination_registry, destination_repository, tag
+ON CONFLICT ON CONSTRAINT written_tags_pkey DO UPDATE
+   SET digest = excluded.digest, source_registry = excluded.source_registry,
+       source_repository = excluded.source_repository, source_tag = excluded.source_tag,
+       source_digest = excluded.source_digest, execution_id = excluded.execution_id,
+       write_time = excluded.write_time, deleted = false, missing_since = NULL
+"""
+)
+# A deletion reports the tag that it has deleted; what that is at the source, the task says.
+_DELETED: Final = (
+    """
+WITH results AS ("""
+    + _EACH_RESULT
+    + """)
+INSERT INTO written_tags (policy, destination_registry, destination_repository, tag, digest, source_registry,
+                          source_repository, source_tag, source_digest, execution_id, write_time, deleted)
+SELECT DISTINCT ON (policy, destination_registry, destination_repository, tag)
+       policy, destination_registry, destination_repository, results.tag, digest, source_registry,
+       source_repository, COALESCE(asked.tag, results.tag), '', execution_id, %(now)s, true
+  FROM results LEFT JOIN LATERAL (
+       SELECT named.tag FROM tasks, unnest(tasks.tags, tasks.destination_tags) AS named (tag, there)
+        WHERE tasks.id = results.id AND COALESCE(NULLIF(named.there, ''), named.tag) = results.tag
+        LIMIT 1) AS asked ON true
+ WHERE operation = 'DELETE' AND outcome = 'DELETED'
+ ORDER BY policy, destination_registry, destination_repository, tag
+ON CONFLICT ON CONSTRAINT written_tags_pkey DO UPDATE
+   SET execution_id = excluded.execution_id, write_time = excluded.write_time, deleted = true, missing_since = NULL
+"""
+)
+_FORGET: Final = "DELETE FROM written_tags WHERE deleted AND write_time < %(before)s"
+
+
+async def remember(conn: Connection, tasks: Sequence[str], now: datetime) -> None:
+    """Takes over what these tasks, which have ended, have copied and deleted."""
+    if tasks:
+        await conn.execute(_COPIED, {"tasks": list(tasks), "now": now})
+        deleted = await conn.execute(_DELETED, {"tasks": list(tasks), "now": now})
+        if deleted.rowcount:
+            await conn.execute(_FORGET, {"before": now - DELETED_KEPT_FOR})
