@@ -18,6 +18,7 @@ from execution_svc.postgres import (
     PostgresDelegationStore,
     PostgresExecutionStore,
     PostgresFlowStore,
+    PostgresHistory,
     PostgresRetentionStore,
 )
 from execution_svc.retention import RetentionLoop
@@ -50,7 +51,9 @@ async def build(config: ExecutionConfig, stack: AsyncExitStack) -> GrpcServer:
     policies = RemotePolicies(await stack.enter_async_context(open_channel(config.policy_target, tls)))
     catalog = RemoteCatalog(await stack.enter_async_context(open_channel(config.registry_target, tls)))
     jobs = RemoteJobs([await stack.enter_async_context(open_channel(each, tls)) for each in config.job_targets])
-    flows = FlowWorkers(PostgresFlowStore(pool), catalog, changes, clock, workers=config.flow_workers)
+    flows = FlowWorkers(
+        PostgresFlowStore(pool), catalog, PostgresHistory(pool), changes, clock, workers=config.flow_workers
+    )
     delegator = Delegator(jobs, PostgresDelegationStore(pool), changes, clock)
     _run_beside("changes", partial(changes.run, conninfo), stack)
     _run_beside("flows", flows.run, stack)

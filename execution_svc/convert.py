@@ -31,7 +31,7 @@ from transship.execution.v1 import execution_pb2, task_pb2
 from transship.job.v1 import job_pb2
 from transship.policy.v1 import policy_pb2
 from transship.registry.v1 import catalog_pb2
-from transship.type.v1 import transfer_pb2
+from transship.type.v1 import artifact_pb2, transfer_pb2
 
 _EXECUTIONS: Final = "executions/"
 _TASKS: Final = "/tasks/"
@@ -236,6 +236,11 @@ def batch_from_pb(response: catalog_pb2.ListResourcesResponse) -> ResourceBatch:
             for each in response.failures
         ),
     )
+
+
+def resource_to_pb(resource: Resource) -> artifact_pb2.Resource:
+    references = [artifact_pb2.ArtifactReference(tag=each.tag, digest=each.digest) for each in resource.references]
+    return artifact_pb2.Resource(repository=resource.repository, references=references)
 
 
 def preparation_from_pb(response: catalog_pb2.PrepareRepositoriesResponse) -> Preparation:

@@ -6,7 +6,17 @@ from typing import Protocol
 
 from execution_svc.domain.execution import Execution, ExecutionFilter, ExecutionId, FlowLease, StartRequest
 from execution_svc.domain.retention import Retention
-from execution_svc.domain.task import Collision, Job, JobKey, JobStatus, PlannedTask, Task, TaskFilter, TaskId
+from execution_svc.domain.task import (
+    Collision,
+    Job,
+    JobKey,
+    JobStatus,
+    Operation,
+    PlannedTask,
+    Task,
+    TaskFilter,
+    TaskId,
+)
 from execution_svc.domain.transfer import Failure, Reference
 
 ExecutionCursor = tuple[datetime, ExecutionId]
@@ -71,13 +81,21 @@ class FlowStore(Protocol):
         ...
 
     async def begin_listing(self, lease: FlowLease, *, release_tasks: bool) -> None:
-        """Forgets the items that failed in an earlier run of the flow, and says whether tasks may start at once."""
+        """Forgets the items that ended in an earlier run of the flow, and says whether tasks may start at once.
+
+        Tasks that wait for the copies are forgotten too.
+        """
         ...
 
     async def unwritten(
-        self, lease: FlowLease, destination_index: int, repository: str, references: Sequence[Reference]
+        self,
+        lease: FlowLease,
+        operation: Operation,
+        destination_index: int,
+        repository: str,
+        references: Sequence[Reference],
     ) -> list[Reference]:
-        """Those references of a source repository that no task of the destination has yet."""
+        """Those references of a source repository that no such task of the destination has yet."""
         ...
 
     async def write_tasks(self, lease: FlowLease, tasks: Sequence[PlannedTask], now: datetime) -> None:
@@ -97,8 +115,11 @@ class FlowStore(Protocol):
         """Fails what collides and has no job yet; other references of the same tasks are not touched."""
         ...
 
-    async def complete_listing(self, lease: FlowLease, now: datetime) -> None:
-        """Ends the flow and lets its tasks start; an execution without open tasks ends with it."""
+    async def complete_listing(self, lease: FlowLease, now: datetime, message: str = "") -> None:
+        """Ends the flow and lets its tasks start; an execution without open tasks ends with it.
+
+        Tasks that wait for the copies get jobs when those have ended, and are stopped when one of those has failed.
+        """
         ...
 
     async def fail_listing(self, lease: FlowLease, failure: Failure, now: datetime) -> None:

@@ -73,6 +73,20 @@ class PathRuleBroken(ServiceError):
     reason = "PATH_RULE_VIOLATED"
 
 
+class PruneGuarded(ServiceError):
+    """Of {repository}, {missing} tags are missing at the source, and at most {allowed} may be deleted, so none is."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "PRUNE_GUARDED"
+
+
+class EventReturns(ServiceError):
+    """The event about {tag} of {repository} was caused by a copy that came from {registry}, so it does not go back."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "EVENT_RETURNS"
+
+
 class LeaseLost(Exception):
     """The flow was taken away from this worker: the execution was stopped, or the lease ran out.
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, NewType, Self
 
 from execution_svc.domain.errors import ExecutionFinished, ExecutionRunning, NothingToRetry
-from execution_svc.domain.origin import BY_HAND, Origin, Trigger
+from execution_svc.domain.origin import BY_HAND, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.transfer import NO_PROGRESS, Failure, Progress
 
@@ -139,6 +139,7 @@ class FlowLease:
     token: str
     policy: Policy
     attempt: int
+    resources: tuple[EventResource, ...] = ()  # what events told of; none for all of the source
 
     @property
     def resumed(self) -> bool:

@@ -72,6 +72,11 @@ class Policy:
         return self.document.get("uid") or self.name
 
     @property
+    def deletes_on_event(self) -> bool:
+        """Whether what events say was deleted is deleted at the destinations too."""
+        return bool(self.document.get("deletion", {}).get("on_event"))
+
+    @property
     def source_id(self) -> str:
         """The id of the source, as templates of names have it."""
         return self.source_registry.rpartition("/")[2]

@@ -72,6 +72,7 @@ class PlannedTask:
     references: tuple[Reference, ...]
     failure: Failure | None = None
     skipped: bool = False
+    after_copies: bool = False  # whether it waits for all copies of its execution, and is stopped when one fails
 
     @property
     def state(self) -> TaskState:

@@ -10,9 +10,13 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from execution_svc.domain.execution import FlowLease
+from execution_svc.domain.origin import EventOperation
 from execution_svc.domain.policy import Policy
-from execution_svc.domain.resource import Preparation, ResourceBatch
+from execution_svc.domain.prune import PruneRule
+from execution_svc.domain.resource import Preparation, Resource, ResourceBatch
 from execution_svc.domain.transfer import Failure
+from execution_svc.flows import events, prune
+from execution_svc.flows.deletion import DeletionFlow
 from execution_svc.flows.planning import Item, Place, collision_failure, map_batch, plan_tasks, settle_unprepared
 from execution_svc.store import FlowStore
 from replication.mapping import PathRule
@@ -25,8 +29,12 @@ COLLISIONS_AT_ONCE: Final = 500  # keeps one statement from taking long
 class Catalog(Protocol):
     """What the flow asks of the registries."""
 
-    def list_resources(self, policy: Policy) -> AsyncIterator[ResourceBatch]:
-        """What of the policy's source matches its filters."""
+    def list_resources(self, policy: Policy, within: Sequence[Resource] = ()) -> AsyncIterator[ResourceBatch]:
+        """What of the policy's source matches its filters; of `within` only, when there is any."""
+        ...
+
+    def list_present(self, registry: str, within: Sequence[Resource]) -> AsyncIterator[ResourceBatch]:
+        """What of this is there, whatever filters say; all of a repository that comes without references."""
         ...
 
     async def path_rule(self, registry: str) -> PathRule: ...
@@ -34,14 +42,21 @@ class Catalog(Protocol):
     async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation: ...
 
 
-class CopyFlow:
-    """Runs the copy flow of one execution. LeaseLost ends it at the next write when it is stopped."""
+class History(events.History, prune.WrittenTags, Protocol):
+    """What policies have written."""
 
-    def __init__(self, lease: FlowLease, store: FlowStore, catalog: Catalog, clock: Clock) -> None:
+
+class CopyFlow:
+    """Runs the flow of one execution. LeaseLost ends it at the next write when it is stopped."""
+
+    def __init__(self, lease: FlowLease, store: FlowStore, catalog: Catalog, history: History, clock: Clock) -> None:
         self._lease = lease
         self._store = store
         self._catalog = catalog
+        self._history = history
         self._clock = clock
+        self._events = events.Events(lease, catalog, history, clock)
+        self._failed_items = 0
         self._prepared: set[Place] = set()
         self._failed: dict[Place, Failure] = {}
         self._excluded: dict[Place, Failure] = {}
@@ -49,11 +64,19 @@ class CopyFlow:
     async def run(self) -> None:
         await self.begin()
         rules = await self.fetch_path_rules()
+        if self._lease.resources:
+            await self._events.wait_for_causes()
         async for batch in self.fetch_resources():
-            items = await self.leave_out_written(map_batch(self._lease.policy, rules, batch))
+            items = await self.leave_out_echoes(map_batch(self._lease.policy, rules, batch))
+            items = await self.leave_out_written(items)
             await self.write_tasks(await self.prepare_destinations(items))
         await self.fail_collisions()
-        await self.complete()
+        if self._lease.resources:
+            await self.delete_what_events_told(rules)
+            message = ""
+        else:
+            message = await self.prune()
+        await self.complete(message)
 
     async def begin(self) -> None:
         """Where names may collide, no task starts before all are known; where they cannot, each starts at once."""
@@ -63,7 +86,16 @@ class CopyFlow:
         return [await self._catalog.path_rule(each.registry) for each in self._lease.policy.destinations]
 
     def fetch_resources(self) -> AsyncIterator[ResourceBatch]:
+        """What the events told of, or all of the source."""
+        if self._lease.resources:
+            return self._events.pushed()
         return self._catalog.list_resources(self._lease.policy)
+
+    async def leave_out_echoes(self, items: Sequence[Item]) -> list[Item]:
+        """The items; what an event told of and our own copy has brought from where it would go is skipped."""
+        if not self._lease.resources:
+            return list(items)
+        return await self._events.without_echoes(items, EventOperation.PUSH)
 
     async def leave_out_written(self, items: Sequence[Item]) -> list[Item]:
         """The items without the references that an earlier run of the flow has written."""
@@ -83,22 +115,46 @@ class CopyFlow:
         return settle_unprepared(items, self._failed, self._excluded)
 
     async def write_tasks(self, items: Sequence[Item]) -> None:
+        self._failed_items += sum(item.failure is not None and not item.skipped for item in items)
         tasks = plan_tasks(self._lease.execution, self._lease.policy, items)
         await self._store.write_tasks(self._lease, tasks, self._clock.now())
 
     async def fail_collisions(self) -> None:
         """Asks the database, which knows the tasks of earlier runs too, where two repositories would become one."""
         collided = [(each, collision_failure(each)) for each in await self._store.collisions(self._lease)]
+        self._failed_items += len(collided)
         for start in range(0, len(collided), COLLISIONS_AT_ONCE):
             some = collided[start : start + COLLISIONS_AT_ONCE]
             await self._store.fail_collided(self._lease, some, self._clock.now())
 
-    async def complete(self) -> None:
-        await self._store.complete_listing(self._lease, self._clock.now())
+    async def delete_what_events_told(self, rules: Sequence[PathRule]) -> None:
+        flow = DeletionFlow(self._lease, self._catalog, self._history, self._events)
+        await self.write_tasks(await self.leave_out_written(await flow.items(rules)))
+
+    async def prune(self) -> str:
+        """Writes what is to be deleted since the source no longer has it; what there is to say about it."""
+        policy = self._lease.policy
+        rule = PruneRule.of_document(policy.document)
+        if rule is None or not policy.identity:  # what inline policies wrote is nobody's
+            return ""
+        if self._failed_items:
+            return prune.FAILURES_MESSAGE
+        pruning = prune.Pruning(self._lease, rule, self._catalog, self._history, self._clock)
+        if not await pruning.look():
+            return prune.FAILURES_MESSAGE
+        if guarded := await pruning.guarded():
+            await self.write_tasks(pruning.told(guarded))
+            return prune.GUARDED_MESSAGE
+        async for items in pruning.items():
+            await self.write_tasks(items)
+        return ""
+
+    async def complete(self, message: str) -> None:
+        await self._store.complete_listing(self._lease, self._clock.now(), message)
 
     async def _unwritten(self, item: Item) -> Item:
         references = await self._store.unwritten(
-            self._lease, item.destination_index, item.source_repository, item.references
+            self._lease, item.operation, item.destination_index, item.source_repository, item.references
         )
         without_any = replace(item, references=tuple(references))
         return without_any if references else replace(without_any, failure=None)

@@ -40,6 +40,7 @@ class Item:
     failure: Failure | None = None
     skipped: bool = False
     operation: Operation = Operation.COPY
+    after_copies: bool = False
 
     @property
     def place(self) -> Place:
@@ -138,6 +139,7 @@ def plan_tasks(execution: ExecutionId, policy: Policy, items: Sequence[Item]) ->
             references=references,
             failure=item.failure,
             skipped=item.skipped,
+            after_copies=item.after_copies,
         )
         for item in items
         for references in slices(item)

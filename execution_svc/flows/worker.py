@@ -12,7 +12,7 @@ import structlog
 from execution_svc.domain.errors import LeaseLost
 from execution_svc.domain.execution import FlowLease
 from execution_svc.domain.transfer import Failure
-from execution_svc.flows.copy import Catalog, CopyFlow
+from execution_svc.flows.copy import Catalog, CopyFlow, History
 from execution_svc.patience import patience_s, waits_s
 from execution_svc.signals import Changes, Subscription
 from execution_svc.store import FlowStore
@@ -29,9 +29,12 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class FlowWorkers:
     """Claims executions that want listing and runs their flows."""
 
-    def __init__(self, store: FlowStore, catalog: Catalog, changes: Changes, clock: Clock, *, workers: int) -> None:
+    def __init__(
+        self, store: FlowStore, catalog: Catalog, history: History, changes: Changes, clock: Clock, *, workers: int
+    ) -> None:
         self._store = store
         self._catalog = catalog
+        self._history = history
         self._changes = changes
         self._clock = clock
         self._free = asyncio.Semaphore(workers)
@@ -87,7 +90,7 @@ class FlowWorkers:
         failing_since = None
         for wait_s in waits_s():
             try:
-                await CopyFlow(lease, self._store, self._catalog, self._clock).run()
+                await CopyFlow(lease, self._store, self._catalog, self._history, self._clock).run()
             except ServiceError as error:
                 failing_since = failing_since or self._clock.now()
                 if self._clock.now() - failing_since >= timedelta(seconds=patience_s(error)):

@@ -1,13 +1,14 @@
 """registry_svc: what registries have, and how they want to be written to."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Final
 
 import grpc
 
 from execution_svc import convert
 from execution_svc.domain.policy import Policy
-from execution_svc.domain.resource import Preparation, ResourceBatch
+from execution_svc.domain.resource import Preparation, Resource, ResourceBatch
 from replication.mapping import PathRule
 from service_kit.status import remote_errors
 from transship.registry.v1 import catalog_pb2, catalog_pb2_grpc, registry_pb2, registry_pb2_grpc
@@ -25,11 +26,28 @@ class RemoteCatalog:
         self._registries: registry_pb2_grpc.RegistryServiceAsyncStub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._catalog: catalog_pb2_grpc.CatalogServiceAsyncStub = catalog_pb2_grpc.CatalogServiceStub(channel)
 
-    async def list_resources(self, policy: Policy) -> AsyncGenerator[ResourceBatch, None]:
+    async def list_resources(
+        self, policy: Policy, within: Sequence[Resource] = ()
+    ) -> AsyncGenerator[ResourceBatch, None]:
         """Batch by batch: gRPC's flow control holds the listing back while a batch is being worked on."""
+        message = convert.policy_to_pb(policy)
         request = catalog_pb2.ListResourcesRequest(
-            registry=policy.source_registry, filters=convert.policy_to_pb(policy).filters
+            registry=policy.source_registry,
+            filters=message.filters,
+            newest=message.newest if message.HasField("newest") else None,
+            within=map(convert.resource_to_pb, within),
         )
+        async with aclosing(self._list(request)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def list_present(self, registry: str, within: Sequence[Resource]) -> AsyncGenerator[ResourceBatch, None]:
+        request = catalog_pb2.ListResourcesRequest(registry=registry, within=map(convert.resource_to_pb, within))
+        async with aclosing(self._list(request)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def _list(self, request: catalog_pb2.ListResourcesRequest) -> AsyncGenerator[ResourceBatch, None]:
         call = self._catalog.ListResources(request)
         try:
             async with remote_errors(_SERVICE):

@@ -93,6 +93,7 @@ CREATE TABLE tasks (
     state                  text        NOT NULL CONSTRAINT tasks_state_known
                                        CHECK (state IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'STOPPED', 'SKIPPED')),
     run                    integer     NOT NULL, -- 1, and one more a retry; 0 for an item that ended before it had a job
+    after_copies           boolean     NOT NULL DEFAULT false, -- whether it waits for the other tasks of its execution
     delegated              boolean     NOT NULL DEFAULT false, -- whether a job of this run may exist
     revision               bigint      NOT NULL DEFAULT 0, -- of the newest job status seen
     attempt                integer     NOT NULL DEFAULT 0,

@@ -3,6 +3,13 @@
 from execution_svc.postgres.delegation import PostgresDelegationStore
 from execution_svc.postgres.executions import PostgresExecutionStore
 from execution_svc.postgres.flows import PostgresFlowStore
+from execution_svc.postgres.history import PostgresHistory
 from execution_svc.postgres.retention import PostgresRetentionStore
 
-__all__ = ["PostgresDelegationStore", "PostgresExecutionStore", "PostgresFlowStore", "PostgresRetentionStore"]
+__all__ = [
+    "PostgresDelegationStore",
+    "PostgresExecutionStore",
+    "PostgresFlowStore",
+    "PostgresHistory",
+    "PostgresRetentionStore",
+]

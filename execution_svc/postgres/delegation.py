@@ -40,7 +40,10 @@ _SAY: Final = "UPDATE executions SET state_message = %(message)s WHERE id = ANY(
 _CLAIM: Final = (
     """
 WITH open AS (
-    SELECT id, create_time, COALESCE(NULLIF(policy, ''), id) AS policy, asked.allowed
+    SELECT id, create_time, COALESCE(NULLIF(policy, ''), id) AS policy, asked.allowed,
+           listing_complete AND NOT EXISTS (SELECT FROM tasks
+                                             WHERE execution_id = executions.id AND state IN ('PENDING', 'RUNNING')
+                                               AND NOT after_copies) AS copied
       FROM executions JOIN unnest(%(executions)s::text[], %(allowed)s::int[]) AS asked (execution, allowed)
         ON id = asked.execution),
 in_flight AS MATERIALIZED (
@@ -55,6 +58,7 @@ waiting AS (
       FROM open LEFT JOIN in_flight USING (id)
      CROSS JOIN LATERAL (SELECT id, row_number() OVER (ORDER BY sequence) AS place FROM tasks
                           WHERE execution_id = open.id AND state = 'PENDING' AND NOT delegated
+                            AND (open.copied OR NOT after_copies)
                           ORDER BY sequence LIMIT %(limit)s) AS next),
 ranked AS (
     SELECT waiting.*, COALESCE(of_policies.jobs, 0)

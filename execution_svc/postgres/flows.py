@@ -15,10 +15,10 @@ from psycopg.types.json import Jsonb
 from execution_svc.domain.errors import LeaseLost
 from execution_svc.domain.execution import ExecutionId, FlowLease
 from execution_svc.domain.policy import Policy
-from execution_svc.domain.task import Collision, PlannedTask, TaskState
+from execution_svc.domain.task import Collision, Operation, PlannedTask, TaskState
 from execution_svc.domain.transfer import Failure, Reference
 from execution_svc.postgres.collisions import fail_collisions, find_collisions
-from execution_svc.postgres.rows import failure_document
+from execution_svc.postgres.rows import failure_document, to_event_resources
 from execution_svc.postgres.settling import Connection, settle, stop_waiting
 from service_kit.database import Pool, single
 
@@ -35,7 +35,7 @@ UPDATE executions
                                      WHERE before.policy = next.policy AND before.end_time IS NULL
                                        AND before.ordinal < next.ordinal))
               ORDER BY create_time LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, policy_snapshot, flow_attempt
+RETURNING id, policy_snapshot, event_resources, flow_attempt
 """
 _LOCK: Final = "SELECT id FROM executions WHERE id = %(execution)s AND flow_token = %(token)s FOR NO KEY UPDATE"
 _RENEW: Final = """
@@ -45,14 +45,17 @@ _RELEASE: Final = """
 UPDATE executions SET flow_token = NULL, flow_leased_until = NULL
  WHERE id = %(execution)s AND flow_token = %(token)s
 """
-_FORGET_ITEMS: Final = "DELETE FROM tasks WHERE execution_id = %(execution)s AND run = 0"
+# What waited for the copies is decided on anew: no job of it can exist while the listing is not complete.
+_FORGET_ITEMS: Final = """
+DELETE FROM tasks WHERE execution_id = %(execution)s AND (run = 0 OR (after_copies AND NOT delegated))
+"""
 _RELEASE_TASKS: Final = "UPDATE executions SET tasks_released = true WHERE id = %(execution)s"
 
 # A tag has no colon and a digest has one, so a key names one reference.
 _UNWRITTEN: Final = """
 WITH had AS (SELECT DISTINCT CASE WHEN tag = '' THEN digest ELSE tag END AS key
                FROM tasks, unnest(tags, digests) AS reference (tag, digest)
-              WHERE execution_id = %(execution)s AND destination_index = %(destination)s AND operation = 'COPY'
+              WHERE execution_id = %(execution)s AND destination_index = %(destination)s AND operation = %(operation)s
                 AND source_repository = %(repository)s)
 SELECT place FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS asked (key, place)
  WHERE NOT EXISTS (SELECT FROM had WHERE had.key = asked.key)
@@ -61,15 +64,19 @@ SELECT place FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS asked (key, place)
 _INSERT: Final = """
 INSERT INTO tasks (id, execution_id, operation, destination_index, source_registry, source_repository,
                    destination_registry, destination_repository, tags, digests, destination_tags, reference_count,
-                   state, run, failure, create_time, end_time, references_total, references_failed, references_skipped)
+                   state, run, failure, create_time, end_time, references_total, references_failed, references_skipped,
+                   after_copies)
 SELECT id, execution_id, operation, destination_index, source_registry, source_repository,
        destination_registry, destination_repository, tags, digests, destination_tags, reference_count,
-       state, run, failure, create_time, end_time, references_total, references_failed, references_skipped
+       state, run, failure, create_time, end_time, references_total, references_failed, references_skipped,
+       after_copies
   FROM jsonb_populate_recordset(NULL::tasks, %(tasks)s)
 ON CONFLICT ON CONSTRAINT tasks_pkey DO NOTHING
 """
 _COMPLETE: Final = """
-UPDATE executions SET listing_complete = true, tasks_released = true, flow_token = NULL, flow_leased_until = NULL
+UPDATE executions
+   SET listing_complete = true, tasks_released = true, flow_token = NULL, flow_leased_until = NULL,
+       state_message = %(message)s
  WHERE id = %(execution)s
 """
 _FAIL: Final = """
@@ -91,7 +98,13 @@ class PostgresFlowStore:
         if row is None:
             return None
         policy = Policy.of_document(row["policy_snapshot"])
-        return FlowLease(execution=ExecutionId(row["id"]), token=token, policy=policy, attempt=row["flow_attempt"])
+        return FlowLease(
+            execution=ExecutionId(row["id"]),
+            token=token,
+            policy=policy,
+            attempt=row["flow_attempt"],
+            resources=to_event_resources(row["event_resources"]),
+        )
 
     async def renew(self, lease: FlowLease, until: datetime) -> None:
         async with single(self._pool) as conn:
@@ -110,9 +123,15 @@ class PostgresFlowStore:
                 await conn.execute(_RELEASE_TASKS, _of(lease))
 
     async def unwritten(
-        self, lease: FlowLease, destination_index: int, repository: str, references: Sequence[Reference]
+        self,
+        lease: FlowLease,
+        operation: Operation,
+        destination_index: int,
+        repository: str,
+        references: Sequence[Reference],
     ) -> list[Reference]:
         parameters = {
+            "operation": operation,
             **_of(lease),
             "destination": destination_index,
             "repository": repository,
@@ -137,9 +156,9 @@ class PostgresFlowStore:
         async with self._held(lease) as conn:
             await fail_collisions(conn, lease.execution, collided, now)
 
-    async def complete_listing(self, lease: FlowLease, now: datetime) -> None:
+    async def complete_listing(self, lease: FlowLease, now: datetime, message: str = "") -> None:
         async with self._held(lease) as conn:
-            await conn.execute(_COMPLETE, _of(lease))
+            await conn.execute(_COMPLETE, {**_of(lease), "message": message})
             await settle(conn, [lease.execution], now)
 
     async def fail_listing(self, lease: FlowLease, failure: Failure, now: datetime) -> None:
@@ -186,6 +205,7 @@ def _document(task: PlannedTask, execution: ExecutionId, now: datetime) -> dict[
         "create_time": now.isoformat(),
         "end_time": now.isoformat() if ended else None,
         "references_total": count,
+        "after_copies": task.after_copies,
         "references_failed": count if task.state is TaskState.FAILED else 0,
         "references_skipped": count if task.state is TaskState.SKIPPED else 0,
     }

@@ -60,10 +60,12 @@ def to_origin(row: Row) -> Origin:
     return Origin(
         trigger=Trigger(row["trigger"]),
         started_by=row["started_by"],
-        event_resources=tuple(
-            EventResource(**{**each, "operation": EventOperation(each["operation"])}) for each in row["event_resources"]
-        ),
+        event_resources=to_event_resources(row["event_resources"]),
     )
+
+
+def to_event_resources(documents: Iterable[Row]) -> tuple[EventResource, ...]:
+    return tuple(EventResource(**{**each, "operation": EventOperation(each["operation"])}) for each in documents)
 
 
 def to_task(row: Row) -> Task:

@@ -27,6 +27,19 @@ UPDATE tasks SET state = 'STOPPED', end_time = %(now)s
  WHERE execution_id = %(execution)s AND state = 'PENDING' AND NOT delegated
 """
 
+# What was to come after the copies does not, when one of them has failed; a retry runs both again.
+_GIVE_UP: Final = """
+UPDATE tasks SET state = 'STOPPED', end_time = %(now)s
+ WHERE execution_id IN (SELECT id FROM executions
+                         WHERE id = ANY(%(executions)s) AND listing_complete AND tasks_failed > 0 AND tasks_pending > 0)
+   AND after_copies AND state = 'PENDING' AND NOT delegated
+   AND EXISTS (SELECT FROM tasks AS copies
+                WHERE copies.execution_id = tasks.execution_id AND copies.state = 'FAILED' AND NOT copies.after_copies)
+   AND NOT EXISTS (SELECT FROM tasks AS copies
+                    WHERE copies.execution_id = tasks.execution_id AND copies.state IN ('PENDING', 'RUNNING')
+                      AND NOT copies.after_copies)
+"""
+
 _SETTLE: Final = """
 UPDATE executions
    SET state = CASE WHEN failure IS NOT NULL OR tasks_failed > 0 THEN 'FAILED'
@@ -63,4 +76,5 @@ async def stop_waiting(conn: Connection, execution: ExecutionId, now: datetime) 
 async def settle(conn: Connection, executions: Sequence[ExecutionId], now: datetime) -> None:
     """Ends those of the executions that nothing is left to do for: failed before stopped before succeeded."""
     parameters = {"executions": list(executions), "nothing": NOTHING_TO_REPLICATE, "now": now}
+    await conn.execute(_GIVE_UP, parameters)
     await conn.execute(_SETTLE, parameters)

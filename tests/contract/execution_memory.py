@@ -164,7 +164,13 @@ class MemoryStore:
             if begun and wanted and not listed and (row.leased_until is None or row.leased_until < now):
                 row.token, row.leased_until, row.attempt = token, until, row.attempt + 1
                 self._change(row, state=ExecutionState.RUNNING, start_time=execution.start_time or now)
-                return FlowLease(execution=execution.id, token=token, policy=execution.policy, attempt=row.attempt)
+                return FlowLease(
+                    execution=execution.id,
+                    token=token,
+                    policy=execution.policy,
+                    attempt=row.attempt,
+                    resources=execution.origin.event_resources,
+                )
         return None
 
     async def renew(self, lease: FlowLease, until: datetime) -> None:
@@ -179,16 +185,21 @@ class MemoryStore:
         row = self._held(lease)
         row.released = row.released or release_tasks
         for each in self._of(row):
-            if each.task.run == 0:
+            if each.task.run == 0 or (each.planned.after_copies and not each.task.delegated):
                 del self._tasks[each.task.id]
 
     async def unwritten(
-        self, lease: FlowLease, destination_index: int, repository: str, references: Sequence[Reference]
+        self,
+        lease: FlowLease,
+        operation: Operation,
+        destination_index: int,
+        repository: str,
+        references: Sequence[Reference],
     ) -> list[Reference]:
         had = {
             reference.key
             for each in self._of(self._held(lease))
-            if each.task.operation is Operation.COPY
+            if each.task.operation is operation
             and (each.planned.destination_index, each.planned.source_repository) == (destination_index, repository)
             for reference in each.planned.references
         }
@@ -249,10 +260,10 @@ class MemoryStore:
             progress = replace(row.task.progress, references_total=len(good))
             row.task = replace(row.task, reference_count=len(good), progress=progress)
 
-    async def complete_listing(self, lease: FlowLease, now: datetime) -> None:
+    async def complete_listing(self, lease: FlowLease, now: datetime, message: str = "") -> None:
         row = self._held(lease)
         row.released = True
-        self._change(row, listing_complete=True)
+        self._change(row, listing_complete=True, state_message=message)
         self._drop_lease(row)
         self._settle(row, now)
 
@@ -271,7 +282,8 @@ class MemoryStore:
     async def claim_tasks(self, limit: int, now: datetime) -> list[Job]:
         ranked = []
         for row in self._rows.values():
-            waiting = [each for each in self._of(row) if each.waiting]
+            copied = row.execution.listing_complete and not self._copies(row, still_open=True)
+            waiting = [each for each in self._of(row) if each.waiting and (copied or not each.planned.after_copies)]
             if waiting and row.execution.state is ExecutionState.RUNNING and row.released:
                 self._say_if_it_waits(row, now)
                 jobs = sum(each.in_flight for each in self._of(row))
@@ -385,7 +397,20 @@ class MemoryStore:
             if each.waiting:
                 each.task = replace(each.task, state=TaskState.STOPPED, end_time=now)
 
+    def _copies(self, row: _Row, *, still_open: bool) -> list[_TaskRow]:
+        """What others wait for: that of it which is open, or which has failed."""
+        copies = [each for each in self._of(row) if not each.planned.after_copies]
+        return [each for each in copies if (each.open if still_open else each.task.state is TaskState.FAILED)]
+
     def _settle(self, row: _Row, now: datetime) -> Execution:
+        if (
+            row.execution.listing_complete
+            and self._copies(row, still_open=False)
+            and not self._copies(row, still_open=True)
+        ):
+            for each in self._of(row):
+                if each.waiting and each.planned.after_copies:
+                    each.task = replace(each.task, state=TaskState.STOPPED, end_time=now)
         present = self._execution(row)
         counts = present.task_counts
         listed = present.listing_complete or present.failure or present.state is ExecutionState.STOPPING

@@ -114,6 +114,7 @@ def a_task(
     failure: Failure | None = None,
     skipped: bool = False,
     operation: Operation = Operation.COPY,
+    after_copies: bool = False,
 ) -> PlannedTask:
     return PlannedTask(
         id=TaskId(name),
@@ -126,6 +127,7 @@ def a_task(
         references=(Reference(tag=f"{name}-1"), Reference(tag=f"{name}-2", digest="sha256:2", destination_tag="d")),
         failure=failure,
         skipped=skipped,
+        after_copies=after_copies,
     )
 
 
@@ -350,9 +352,10 @@ async def test_written_references_are_known_by_their_key(stores: Stores) -> None
     await stores.flows.write_tasks(lease, [a_task("t")], NOW)
     asked = [Reference(tag="new"), Reference(tag="t-2", digest="sha256:moved"), Reference(digest="sha256:2")]
 
-    assert await stores.flows.unwritten(lease, 0, "x", asked) == [asked[0], asked[2]]
-    assert await stores.flows.unwritten(lease, 1, "x", asked) == asked
-    assert await stores.flows.unwritten(lease, 0, "y", asked) == asked
+    assert await stores.flows.unwritten(lease, Operation.COPY, 0, "x", asked) == [asked[0], asked[2]]
+    assert await stores.flows.unwritten(lease, Operation.COPY, 1, "x", asked) == asked
+    assert await stores.flows.unwritten(lease, Operation.COPY, 0, "y", asked) == asked
+    assert await stores.flows.unwritten(lease, Operation.DELETE, 0, "x", asked) == asked
 
 
 async def test_another_run_of_the_flow_forgets_items_that_failed(stores: Stores) -> None:
@@ -420,6 +423,49 @@ async def test_where_tags_are_mapped_only_what_meets_at_one_tag_collides(stores:
     assert kept == {("a", "v3", "3"), ("b", "v4", "4")}
     progress = (await present(stores)).progress
     assert (progress.references_total, progress.references_failed) == (6, 4)
+
+
+async def test_what_comes_after_the_copies_waits_for_them(stores: Stores) -> None:
+    later = a_task("later", operation=Operation.DELETE, after_copies=True)
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    await stores.flows.begin_listing(lease, release_tasks=True)
+    await stores.flows.write_tasks(lease, [later, a_task("t")], NOW)
+    (job,) = await stores.jobs.claim_tasks(10, NOW)
+    await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], NOW)
+    assert await stores.jobs.claim_tasks(10, NOW) == []  # the listing may bring more
+
+    await stores.flows.complete_listing(lease, NOW)
+
+    (last,) = await stores.jobs.claim_tasks(10, NOW)
+    assert (last.operation, last.key.task) == (Operation.DELETE, "later")
+    await stores.jobs.fold([a_status(last.key, TaskState.SUCCEEDED)], NOW)
+    assert (await present(stores)).state is ExecutionState.SUCCEEDED
+
+
+async def test_what_comes_after_the_copies_does_not_when_one_has_failed(stores: Stores) -> None:
+    later = a_task("later", operation=Operation.DELETE, after_copies=True)
+    (job,) = await delegated(stores, a_task("t"), later)
+    await stores.jobs.fold([a_status(job.key, TaskState.FAILED)], NOW)
+    failed = await present(stores)
+    assert (failed.state, failed.task_counts.stopped) == (ExecutionState.FAILED, 1)
+
+    await stores.executions.retry(E, LATER)
+
+    (again,) = await stores.jobs.claim_tasks(10, NOW)
+    await stores.jobs.fold([a_status(again.key, TaskState.SUCCEEDED)], LATER)
+    (last,) = await stores.jobs.claim_tasks(10, NOW)
+    assert (again.key.task, last.key.task) == ("t", "later")
+
+
+async def test_another_run_of_the_flow_decides_anew_what_comes_after_the_copies(stores: Stores) -> None:
+    await stores.executions.create(a_request())
+    lease = await claimed(stores)
+    await stores.flows.write_tasks(lease, [a_task("later", operation=Operation.DELETE, after_copies=True)], NOW)
+    await stores.flows.begin_listing(lease, release_tasks=False)
+    await stores.flows.complete_listing(lease, NOW, "Nothing was pruned.")
+    ended = await present(stores)
+    assert (ended.task_counts.total, ended.state) == (0, ExecutionState.SUCCEEDED)
 
 
 async def test_an_empty_listing_succeeds(stores: Stores) -> None:

@@ -15,7 +15,7 @@ from execution_svc.domain.resource import Preparation, Resource, ResourceBatch
 from execution_svc.domain.transfer import Reference
 from execution_svc.flows.copy import CopyFlow
 from execution_svc.flows.planning import REFERENCES_PER_TASK
-from execution_svc.postgres import PostgresDelegationStore, PostgresExecutionStore, PostgresFlowStore
+from execution_svc.postgres import PostgresDelegationStore, PostgresExecutionStore, PostgresFlowStore, PostgresHistory
 from replication.mapping import PathRule
 from service_kit.clock import FakeClock
 from service_kit.database import Pool, open_pool
@@ -66,9 +66,14 @@ class Listing:
     def __init__(self, *batches: Resource) -> None:
         self.batches = batches
 
-    async def list_resources(self, policy: Policy) -> AsyncIterator[ResourceBatch]:
+    async def list_resources(self, policy: Policy, within: Sequence[Resource] = ()) -> AsyncIterator[ResourceBatch]:
         for resource in self.batches:
             yield ResourceBatch(resources=(resource,))
+
+    async def list_present(self, registry: str, within: Sequence[Resource]) -> AsyncIterator[ResourceBatch]:
+        for resource in self.batches:
+            if resource.repository in {each.repository for each in within}:
+                yield ResourceBatch(resources=(resource,))
 
     async def path_rule(self, registry: str) -> PathRule:
         return PathRule()
@@ -121,7 +126,7 @@ async def run_until_killed(pool: Pool, clock: FakeClock, listing: Listing, *, ca
     if lease is None:
         return
     with suppress(Killed):
-        await CopyFlow(lease, Crashing(store, [call], after=after), listing, clock).run()
+        await CopyFlow(lease, Crashing(store, [call], after=after), listing, PostgresHistory(pool), clock).run()
     clock.advance(LEASE + timedelta(seconds=1))
 
 
@@ -154,7 +159,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(pool: Pool) -> None:
     second = await claimed(pool, clock, "second")
 
     with pytest.raises(LeaseLost):
-        await CopyFlow(first, store, Listing(*LISTING), clock).run()
+        await CopyFlow(first, store, Listing(*LISTING), PostgresHistory(pool), clock).run()
     await store.release(first)
 
     await store.renew(second, clock.now() + LEASE)
@@ -168,7 +173,7 @@ async def test_a_stopped_execution_takes_no_more_tasks(pool: Pool) -> None:
     stopped = await PostgresExecutionStore(pool).stop(EXECUTION, clock.now())
 
     with pytest.raises(LeaseLost):
-        await CopyFlow(lease, store, Listing(*LISTING), clock).run()
+        await CopyFlow(lease, store, Listing(*LISTING), PostgresHistory(pool), clock).run()
     assert stopped.state is ExecutionState.STOPPED
 
 
@@ -181,7 +186,7 @@ class Endless(Listing):
         self._count = count
         self._store = store
 
-    async def list_resources(self, policy: Policy) -> AsyncIterator[ResourceBatch]:
+    async def list_resources(self, policy: Policy, within: Sequence[Resource] = ()) -> AsyncIterator[ResourceBatch]:
         for start in range(0, self._count, 1000):
             self.held += 1000
             self.most_held = max(self.most_held, self.held)
@@ -200,7 +205,7 @@ async def test_a_hundred_thousand_tags_are_held_a_batch_at_a_time(pool: Pool) ->
     await started(pool, clock)
     listing = Endless(100_000, store)
 
-    await CopyFlow(await claimed(pool, clock, "t"), listing, listing, clock).run()
+    await CopyFlow(await claimed(pool, clock, "t"), listing, listing, PostgresHistory(pool), clock).run()
 
     execution = await PostgresExecutionStore(pool).get(EXECUTION)
     assert (listing.most_held, listing.held) == (1000, 0)
