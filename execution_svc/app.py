@@ -20,6 +20,7 @@ from execution_svc.postgres import (
     PostgresFlowStore,
     PostgresHistory,
     PostgresRetentionStore,
+    PostgresWrittenPages,
 )
 from execution_svc.retention import RetentionLoop
 from execution_svc.service import Executions
@@ -62,7 +63,8 @@ async def build(config: ExecutionConfig, stack: AsyncExitStack) -> GrpcServer:
     _run_beside("retention", retention.run, stack)
     server = GrpcServer(config.listen, config.server_tls())
     executions = Executions(PostgresExecutionStore(pool), policies, jobs, changes, clock)
-    servicer = ExecutionServicer(executions, Planner(policies, catalog, jobs), clock)
+    planner = Planner(policies, catalog, jobs, PostgresWrittenPages(pool), clock)
+    servicer = ExecutionServicer(executions, planner, clock)
     server.add(execution_pb2_grpc.add_ExecutionServiceServicer_to_server, servicer, _SERVICE_NAME)
     return server
 

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from execution_svc import convert
-from execution_svc.domain.plan import Action, NamespaceCreation, PlannedAction, PlannedReference, PlanSummary
+from execution_svc.domain.plan import (
+    Action,
+    NamespaceCreation,
+    PlannedAction,
+    PlannedReference,
+    PlanSummary,
+    PruneGuard,
+)
 from execution_svc.domain.transfer import Failure
 from transship.execution.v1 import execution_pb2
 from transship.job.v1 import job_pb2
@@ -14,9 +21,11 @@ def planned_from_pb(response: job_pb2.PlanReplicationResponse) -> list[PlannedRe
     return [_reference_from_pb(each) for each in response.references]
 
 
-def plan_to_pb(actions: Sequence[PlannedAction], summary: PlanSummary) -> execution_pb2.PlanExecutionResponse:
+def plan_to_pb(
+    found: Sequence[PlannedAction | PruneGuard], summary: PlanSummary
+) -> execution_pb2.PlanExecutionResponse:
     return execution_pb2.PlanExecutionResponse(
-        actions=[_action_to_pb(each) for each in actions],
+        actions=[_action_to_pb(each) for each in found if isinstance(each, PlannedAction)],
         summary=execution_pb2.PlanSummary(
             references_to_copy=summary.references_to_copy,
             references_unchanged=summary.references_unchanged,
@@ -25,6 +34,7 @@ def plan_to_pb(actions: Sequence[PlannedAction], summary: PlanSummary) -> execut
             tags_to_delete=summary.tags_to_delete,
             namespaces_to_create=summary.namespaces_to_create,
             bytes_to_move=summary.bytes_to_move,
+            prune_guard=summary.prune_guard,
         ),
     )
 

@@ -46,9 +46,9 @@ class ExecutionServicer(execution_pb2_grpc.ExecutionServiceServicer):
     ) -> AsyncIterator[pb.PlanExecutionResponse]:
         summary = PlanSummary()
         async with aclosing(self._planner.plan(_subject(request))) as messages:
-            async for actions in messages:
-                summary = reduce(PlanSummary.plus, actions, summary)
-                yield convert_plan.plan_to_pb(actions, summary)
+            async for found in messages:
+                summary = reduce(PlanSummary.plus, found, summary)
+                yield convert_plan.plan_to_pb(found, summary)
         yield convert_plan.plan_to_pb([], summary)
 
     async def GetExecution(self, request: pb.GetExecutionRequest, context: Any) -> pb.Execution:

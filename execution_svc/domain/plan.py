@@ -1,10 +1,12 @@
 """What an execution would do."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
 from execution_svc.domain.transfer import Failure
+from execution_svc.domain.written import WrittenTag
 
 
 class Action(StrEnum):
@@ -55,6 +57,21 @@ class PlannedAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A tag that a policy wrote, and since when its source has been seen without it."""
+
+    written: WrittenTag
+    missing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneGuard:
+    """Why nothing would be deleted."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
     """Adds up what an execution would do. The names are those of the protobuf fields."""
 
@@ -65,15 +82,18 @@ class PlanSummary:
     tags_to_delete: int = 0
     namespaces_to_create: int = 0
     bytes_to_move: int = 0
+    prune_guard: str = ""
 
-    def plus(self, action: PlannedAction) -> Self:
-        match action.kind:
+    def plus(self, found: PlannedAction | PruneGuard) -> Self:
+        if isinstance(found, PruneGuard):
+            return replace(self, prune_guard=found.message)
+        match found.kind:
             case NamespaceCreation():
                 return replace(self, namespaces_to_create=self.namespaces_to_create + 1)
             case Failure():
                 return replace(self, failures=self.failures + 1)
             case PlannedReference():
-                return self._with_reference(action.kind)
+                return self._with_reference(found.kind)
 
     def _with_reference(self, reference: PlannedReference) -> Self:
         match reference.action:

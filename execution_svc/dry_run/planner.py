@@ -10,20 +10,22 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol, TypeVar
 
-from execution_svc.domain.plan import Action, NamespaceCreation, PlannedAction, PlannedReference
+from execution_svc.domain.plan import Action, NamespaceCreation, PlannedAction, PlannedReference, PruneGuard
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.resource import Preparation, ResourceBatch
 from execution_svc.domain.transfer import Failure, Reference
 from execution_svc.dry_run.collisions import Collisions, CollisionWatch
+from execution_svc.dry_run.prune import PrunePlanner, Source, Written
 from execution_svc.flows.planning import Item, Place, map_batch, settle_unprepared
 from replication.mapping import PathRule
+from service_kit.clock import Clock
 from service_kit.errors import Kind, ServiceError
 from service_kit.tasks import end_tasks
 
 PLANS_AT_ONCE: Final = 8  # slices that the jobservice looks at for one caller
 REFERENCES_PER_PLAN: Final = 1000  # the limit of PlanReplication; in one slice, what references share is counted once
 SLICES_AHEAD: Final = 8
-ACTIONS_AHEAD: Final = 16  # messages
+MESSAGES_AHEAD: Final = 16
 ACTIONS_PER_MESSAGE: Final = 500
 NAMES_PER_PREPARE: Final = 1000  # the limit of PrepareRepositories
 
@@ -31,6 +33,8 @@ NAMES_PER_PREPARE: Final = 1000  # the limit of PrepareRepositories
 _ENDS_THE_PLAN: Final = frozenset({Kind.UNAVAILABLE, Kind.DEADLINE_EXCEEDED, Kind.CANCELLED})
 
 _T = TypeVar("_T")
+
+Found = PlannedAction | PruneGuard
 
 
 class Policies(Protocol):
@@ -43,7 +47,7 @@ class Policies(Protocol):
         ...
 
 
-class Catalog(Protocol):
+class Catalog(Source, Protocol):
     """What is asked of the registries."""
 
     def list_resources(self, policy: Policy) -> AsyncGenerator[ResourceBatch, None]: ...
@@ -68,33 +72,38 @@ class Replications(Protocol):
 class Planner:
     """Plans executions."""
 
-    def __init__(self, policies: Policies, catalog: Catalog, replications: Replications) -> None:
+    def __init__(
+        self, policies: Policies, catalog: Catalog, replications: Replications, written: Written, clock: Clock
+    ) -> None:
         self._policies = policies
         self._catalog = catalog
         self._replications = replications
+        self._prunes = PrunePlanner(catalog, written, clock)
 
-    async def plan(self, subject: str | Policy) -> AsyncGenerator[list[PlannedAction], None]:
+    async def plan(self, subject: str | Policy) -> AsyncGenerator[list[Found], None]:
         """What an execution of the policy would do, as it is found. Close it to end everything that it has begun.
 
         Raises:
             ServiceError: what is wrong with the policy, or why the source cannot be listed.
         """
         policy = await (self._policies.checked(subject) if isinstance(subject, Policy) else self._policies.get(subject))
-        plan = _Plan(policy, self._catalog, self._replications)
+        plan = _Plan(policy, self._catalog, self._replications, self._prunes)
         work = asyncio.create_task(plan.run(), name="plan")
         try:
-            while actions := await plan.actions.get():
-                yield actions
+            while found := await plan.found.get():
+                yield found
             await work
         finally:
             await end_tasks(work)
 
 
 class _Plan:
-    """One plan on its way. An empty message in `actions` says that it has ended, well or not."""
+    """One plan on its way. An empty message in `found` says that it has ended, well or not."""
 
-    def __init__(self, policy: Policy, catalog: Catalog, replications: Replications) -> None:
-        self.actions: asyncio.Queue[list[PlannedAction]] = asyncio.Queue(ACTIONS_AHEAD)
+    def __init__(self, policy: Policy, catalog: Catalog, replications: Replications, prunes: PrunePlanner) -> None:
+        self.found: asyncio.Queue[list[Found]] = asyncio.Queue(MESSAGES_AHEAD)
+        self._prunes = prunes
+        self._listing_failed = False
         self._policy = policy
         self._catalog = catalog
         self._replications = replications
@@ -111,9 +120,9 @@ class _Plan:
                     group.create_task(self._ask())
                 await self._list()
         except Exception:
-            await self.actions.put([])
+            await self.found.put([])
             raise
-        await self.actions.put([])
+        await self.found.put([])
 
     async def _list(self) -> None:
         """Lists the source, and puts everything into slices or, where nothing can be done of it, into actions."""
@@ -125,6 +134,7 @@ class _Plan:
                     await self._plan_item(*collisions.settle(item))
         for _ in range(PLANS_AT_ONCE):
             await self._slices.put(None)
+        await self._tell(await self._prunes.plan(self._policy, failures=self._listing_failed))
 
     async def _collisions(self, rules: Sequence[PathRule]) -> Collisions:
         """Where names may collide, the source is listed once more before: the first is to know of the last."""
@@ -164,6 +174,7 @@ class _Plan:
         )
 
     async def _plan_item(self, item: Item, failed: Sequence[PlannedReference]) -> None:
+        self._listing_failed |= bool(failed) or (item.failure is not None and not item.skipped)
         await self._tell([_action(item, each) for each in failed])
         if item.failure and item.skipped:
             await self._tell([_action(item, _skipped(each, item.failure)) for each in item.references])
@@ -186,9 +197,9 @@ class _Plan:
                     raise
                 await self._tell([_action(item, Failure.of(error))])
 
-    async def _tell(self, actions: Sequence[PlannedAction]) -> None:
-        for some in _portions(actions, ACTIONS_PER_MESSAGE):
-            await self.actions.put(list(some))
+    async def _tell(self, found: Sequence[Found]) -> None:
+        for some in _portions(found, ACTIONS_PER_MESSAGE):
+            await self.found.put(list(some))
 
 
 def _action(item: Item, kind: PlannedReference | Failure) -> PlannedAction:

@@ -5,6 +5,7 @@ from execution_svc.postgres.executions import PostgresExecutionStore
 from execution_svc.postgres.flows import PostgresFlowStore
 from execution_svc.postgres.history import PostgresHistory
 from execution_svc.postgres.retention import PostgresRetentionStore
+from execution_svc.postgres.written_pages import PostgresWrittenPages
 
 __all__ = [
     "PostgresDelegationStore",
@@ -12,4 +13,5 @@ __all__ = [
     "PostgresFlowStore",
     "PostgresHistory",
     "PostgresRetentionStore",
+    "PostgresWrittenPages",
 ]

@@ -8,19 +8,28 @@ from typing import Any
 
 import pytest
 
-from execution_svc.domain.plan import Action, NamespaceCreation, PlannedAction, PlannedReference, PlanSummary
+from execution_svc.domain.plan import (
+    Action,
+    NamespaceCreation,
+    PlannedAction,
+    PlannedReference,
+    PlanSummary,
+    Remembered,
+)
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.resource import Preparation, RepositoryFailure, Resource, ResourceBatch
 from execution_svc.domain.transfer import Failure, Reference, Side
 from execution_svc.dry_run.planner import (
-    ACTIONS_AHEAD,
+    MESSAGES_AHEAD,
     PLANS_AT_ONCE,
     REFERENCES_PER_PLAN,
     SLICES_AHEAD,
+    Found,
     Planner,
 )
 from execution_svc.flows.planning import Item
 from replication.mapping import PathRule
+from service_kit.clock import FakeClock
 from service_kit.errors import Kind, RemoteError, ServiceError, ServiceUnavailable
 
 DENIED = Failure(reason="ACCESS_DENIED", message="no")
@@ -70,12 +79,20 @@ class FakeCatalog:
         finally:
             self.closed = True
 
+    async def list_present(self, registry: str, within: Sequence[Resource]) -> AsyncGenerator[ResourceBatch, None]:
+        yield ResourceBatch()
+
     async def path_rule(self, registry: str) -> PathRule:
         return self.rule
 
     async def preview(self, registry: str, repositories: Sequence[str]) -> Preparation:
         self.previewed.update(repositories)
         return self.told
+
+
+class NothingWritten:
+    async def written_by(self, policy: Policy, after: str, repositories: int) -> list[Remembered]:
+        return []
 
 
 class FakeReplications:
@@ -122,7 +139,7 @@ def replications() -> FakeReplications:
 
 @pytest.fixture
 def planner(policies: FakePolicies, catalog: FakeCatalog, replications: FakeReplications) -> Planner:
-    return Planner(policies, catalog, replications)
+    return Planner(policies, catalog, replications, NothingWritten(), FakeClock())
 
 
 def a_resource(repository: str, *tags: str) -> Resource:
@@ -130,14 +147,14 @@ def a_resource(repository: str, *tags: str) -> Resource:
 
 
 async def planned(planner: Planner) -> tuple[list[PlannedAction], PlanSummary]:
-    actions: list[PlannedAction] = []
+    actions: list[Found] = []
     summary = PlanSummary()
     async with aclosing(planner.plan("policies/p")) as messages:
         async for message in messages:
             actions += message
     for each in actions:
         summary = summary.plus(each)
-    return actions, summary
+    return [each for each in actions if isinstance(each, PlannedAction)], summary
 
 
 def failures(actions: Sequence[PlannedAction]) -> dict[str, str]:
@@ -259,7 +276,7 @@ async def test_a_slow_reader_holds_everything_back(planner: Planner, catalog: Fa
     async with aclosing(planner.plan("policies/p")) as messages:
         await anext(messages)
         await settled(lambda: catalog.listed)
-        assert catalog.listed <= ACTIONS_AHEAD + PLANS_AT_ONCE + SLICES_AHEAD + 4
+        assert catalog.listed <= MESSAGES_AHEAD + PLANS_AT_ONCE + SLICES_AHEAD + 4
 
 
 async def test_a_plan_that_nobody_reads_any_more_ends(

@@ -1,0 +1,106 @@
+"""What pruning would delete: decided by the same rule as in the flow, and nothing is noted.
+
+The flow looks only at repositories of which something was not listed. Here that is not in a table, so every repository
+that something was written from is looked at, some at a time.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final, Protocol
+
+from execution_svc.domain.plan import Action, PlannedAction, PlannedReference, PruneGuard, Remembered
+from execution_svc.domain.policy import Policy
+from execution_svc.domain.prune import PruneRule, RepositoryCount
+from execution_svc.domain.resource import Resource, ResourceBatch
+from execution_svc.domain.written import WrittenTag
+from execution_svc.flows.planning import Place
+from execution_svc.flows.prune import FAILURES_MESSAGE, GUARDED_MESSAGE
+from service_kit.clock import Clock
+
+REPOSITORIES_PER_LOOK: Final = 100  # their tags are in memory at once
+
+
+class Source(Protocol):
+    """What is asked of the source."""
+
+    def list_present(self, registry: str, within: Sequence[Resource]) -> AsyncGenerator[ResourceBatch, None]:
+        """What of this is there, whatever a policy's filters say; all of a repository that comes without references."""
+        ...
+
+
+class Written(Protocol):
+    """What policies have written."""
+
+    async def written_by(self, policy: Policy, after: str, repositories: int) -> list[Remembered]:
+        """What it wrote from the next so many repositories of its source, in their order, after the one named."""
+        ...
+
+
+class PrunePlanner:
+    """Plans the pruning of one policy."""
+
+    def __init__(self, source: Source, written: Written, clock: Clock) -> None:
+        self._source = source
+        self._written = written
+        self._clock = clock
+
+    async def plan(self, policy: Policy, *, failures: bool) -> list[PlannedAction | PruneGuard]:
+        """What would be deleted, or why nothing would be; `failures` says whether the listing had any."""
+        rule = PruneRule.of_document(policy.document)
+        if rule is None or not policy.identity:  # what inline policies wrote is nobody's
+            return []
+        if failures:
+            return [PruneGuard(message=FAILURES_MESSAGE)]
+        before = self._clock.now() - rule.grace_period
+        counts: dict[Place, RepositoryCount] = {}
+        due: list[WrittenTag] = []
+        after = ""
+        while page := await self._written.written_by(policy, after, REPOSITORIES_PER_LOOK):
+            after = page[-1].written.source_repository
+            there = await self._there(policy, page)
+            if there is None:
+                return [PruneGuard(message=FAILURES_MESSAGE)]
+            for each in page:
+                is_due = _is_missing(each.written, there) and (each.missing_since or self._clock.now()) <= before
+                _count(counts, each.written, due=is_due)
+                due += [each.written] if is_due else []
+        if guarded := rule.guard([each for each in counts.values() if each.due]):
+            return [PruneGuard(message=f"{GUARDED_MESSAGE} {guarded[0].failure.message}")]
+        return [_deletion(each) for each in due]
+
+    async def _there(self, policy: Policy, page: Sequence[Remembered]) -> set[tuple[str, str]] | None:
+        """The tags that these repositories have; None when one of them cannot be seen."""
+        names = dict.fromkeys(each.written.source_repository for each in page)
+        within = [Resource(repository=name, references=()) for name in names]
+        found: set[tuple[str, str]] = set()
+        async with aclosing(self._source.list_present(policy.source_registry, within)) as batches:
+            async for batch in batches:
+                if batch.failures:
+                    return None
+                found |= {(each.repository, named.tag) for each in batch.resources for named in each.references}
+        return found
+
+
+def _is_missing(written: WrittenTag, there: set[tuple[str, str]]) -> bool:
+    return (written.source_repository, written.source_tag) not in there
+
+
+def _count(counts: dict[Place, RepositoryCount], written: WrittenTag, *, due: bool) -> None:
+    place = (written.destination_registry, written.destination_repository)
+    so_far = counts.get(place) or RepositoryCount(registry=place[0], repository=place[1], written=0, due=0)
+    counts[place] = replace(so_far, written=so_far.written + 1, due=so_far.due + due)
+
+
+def _deletion(written: WrittenTag) -> PlannedAction:
+    return PlannedAction(
+        destination_registry=written.destination_registry,
+        source_repository=written.source_repository,
+        destination_repository=written.destination_repository,
+        kind=PlannedReference(
+            tag=written.source_tag,
+            destination_tag=written.tag,
+            present_digest=written.digest,
+            action=Action.DELETE,
+        ),
+    )
