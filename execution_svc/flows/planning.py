@@ -19,6 +19,8 @@ from replication.mapping import Mapping as Names
 # Enough to keep the cost of a job small beside its work, few enough to spread a huge repository over many workers.
 REFERENCES_PER_TASK: Final = 100
 
+SOURCES_TOLD: Final = 20  # of a collision, in each of its failures: ten thousand may meet at one name
+
 _TASK_NAMESPACE: Final = uuid.UUID("6f1c1c0e-3f0b-4c0e-9a35-5d6a0e3b7f52")  # any will do, as long as it stays
 
 
@@ -166,5 +168,7 @@ def task_id(execution: ExecutionId, item: Item, references: Sequence[Reference])
 
 def collision_failure(collision: Collision) -> Failure:
     place = ":".join(filter(None, (collision.destination_repository, collision.destination_tag)))
-    error = DestinationCollision(repository=place, sources=", ".join(sorted(collision.sources)))
+    names = sorted(collision.sources)
+    more = f" and {len(names) - SOURCES_TOLD} more" if len(names) > SOURCES_TOLD else ""
+    error = DestinationCollision(repository=place, sources=", ".join(names[:SOURCES_TOLD]) + more)
     return Failure.of(error, Side.DESTINATION)

@@ -13,6 +13,7 @@ from execution_svc.domain.task import Collision, TaskState
 from execution_svc.domain.transfer import Failure, Reference, Side
 from execution_svc.flows.planning import (
     REFERENCES_PER_TASK,
+    SOURCES_TOLD,
     Item,
     collision_failure,
     map_batch,
@@ -200,3 +201,12 @@ def test_a_collision_names_all_its_sources() -> None:
 
     assert (failure.reason, failure.side) == ("DESTINATION_COLLISION", Side.DESTINATION)
     assert failure.metadata == {"repository": "m/x", "sources": "a/x, z/x"}
+
+
+def test_a_collision_of_very_many_names_some_and_counts_the_others() -> None:
+    """Each of them fails with that, so naming all would grow with their square."""
+    sources = tuple(f"r{n:04}" for n in range(SOURCES_TOLD + 5))
+
+    failure = collision_failure(Collision(destination_registry="b", destination_repository="m/x", sources=sources))
+
+    assert failure.metadata["sources"] == ", ".join(sources[:SOURCES_TOLD]) + " and 5 more"
