@@ -59,8 +59,15 @@ class Scheduler:
         claims = await self._schedules.claim_due(now=now, until=now + LEASE, limit=BATCH)
         async with asyncio.TaskGroup() as group:
             for claim in claims:
-                group.create_task(self._handle(claim), name=f"start {claim.policy.name}")
+                group.create_task(self._handle_alone(claim), name=f"start {claim.policy.name}")
         return len(claims)
+
+    async def _handle_alone(self, claim: Claim) -> None:
+        """What goes wrong with one policy holds up no other; its run is tried again when its lease has ended."""
+        try:
+            await self._handle(claim)
+        except Exception:
+            log.exception("schedule could not be handled", policy=claim.policy.name)
 
     async def _handle(self, claim: Claim) -> None:
         policy, run, now = claim.policy, claim.policy.next_run, self._clock.now()

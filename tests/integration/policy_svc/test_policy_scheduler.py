@@ -251,6 +251,20 @@ async def test_jitter_puts_a_run_off_and_keeps_its_request_id(world: World) -> N
     assert [call.request_id[-7:] for call in world.executions.calls] == ["010000Z"]
 
 
+async def test_a_policy_that_cannot_be_understood_holds_up_no_other(world: World) -> None:
+    """Such as one in a time zone that a newer time zone database has no more."""
+    await world.add("bad")
+    await world.add("good")
+    async with world.pool.connection() as conn:
+        await conn.execute("""UPDATE policies SET trigger = trigger || '{"time_zone": "Gone/Away"}' WHERE id = 'bad'""")
+
+    for _ in range(3):
+        world.clock.advance(HOUR)
+        await world.scheduler().step()
+
+    assert [call.policy for call in world.executions.calls] == ["policies/uid-of-good"] * 3
+
+
 async def test_the_loop_outlives_a_fault_of_the_database(world: World) -> None:
     await world.add()
     world.clock.advance(HOUR)
