@@ -214,6 +214,7 @@ def _result_to_pb(result: ReferenceResult) -> transfer_pb2.ReferenceResult:
         failure=_failure_to_pb(result.failure),
         destination_tag=result.reference.tag_there,
         backup_tag=result.backup_tag,
+        destination_digest=result.destination_digest,
     )
 
 

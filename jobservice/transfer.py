@@ -79,6 +79,7 @@ class ReferenceResult:
     outcome: Outcome
     failure: Failure | None = None
     backup_tag: str = ""  # under which is kept what was overwritten; empty for nothing
+    destination_digest: str = ""  # that was written, where it is not the one at the source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from execution_svc.domain.limits import OUTSIDE_OF_WINDOWS, Limits
-from execution_svc.domain.task import Job, JobKey, JobStatus, TaskState
+from execution_svc.domain.task import Job, JobKey, JobStatus, Operation, TaskState
 from execution_svc.postgres.rows import (
     JOB_COLUMNS,
     PROGRESS_COLUMNS,
@@ -107,7 +107,7 @@ UPDATE tasks
   FROM jsonb_populate_recordset(NULL::tasks, %(news)s) AS news
  WHERE tasks.id = news.id AND tasks.run = news.run AND tasks.delegated
    AND tasks.revision < news.revision AND tasks.state IN ('PENDING', 'RUNNING')
-RETURNING tasks.id, tasks.end_time IS NOT NULL
+RETURNING tasks.id, tasks.operation, tasks.end_time IS NOT NULL
 """
 )
 
@@ -152,7 +152,10 @@ class PostgresDelegationStore:
         async with self._pool.connection() as conn:
             executions = await lock_executions_of(conn, [status.key.task for status in statuses])
             cursor = await conn.execute(_FOLD, {"news": Jsonb([_document(status, now) for status in statuses])})
-            await remember(conn, [task for task, ended in await cursor.fetchall() if ended], now)
+            over = [(task, Operation(operation)) for task, operation, ended in await cursor.fetchall() if ended]
+            copies = [task for task, operation in over if operation is Operation.COPY]
+            deletions = [task for task, operation in over if operation is Operation.DELETE]
+            await remember(conn, now, copies=copies, deletions=deletions)
             await settle(conn, executions, now)
 
     async def _keys(self, statement: str) -> list[JobKey]:

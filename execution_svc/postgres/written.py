@@ -16,7 +16,8 @@ SELECT COALESCE(NULLIF(e.policy_snapshot ->> 'uid', ''), e.policy) AS policy,
        COALESCE(NULLIF(result ->> 'destination_tag', ''), result ->> 'tag') AS tag,
        COALESCE(NULLIF(result ->> 'destination_digest', ''), result ->> 'digest') AS digest,
        tasks.source_registry, tasks.source_repository, result ->> 'outcome' AS outcome,
-       tasks.id, tasks.operation, result ->> 'tag' AS result_tag, result ->> 'digest' AS result_digest,
+       tasks.id, tasks.operation, result -> 'failure' ->> 'reason' AS reason, result ->> 'tag' AS result_tag,
+       result ->> 'digest' AS result_digest,
        e.id AS execution_id
   FROM tasks JOIN executions AS e ON e.id = tasks.execution_id
  CROSS JOIN LATERAL jsonb_array_elements(tasks.results) AS result
@@ -64,13 +65,40 @@ ON CONFLICT ON CONSTRAINT written_tags_pkey DO UPDATE
    SET execution_id = excluded.execution_id, write_time = excluded.write_time, deleted = true, missing_since = NULL
 """
 )
+# What was gone before is as good as deleted; what somebody has changed there is not ours any more.
+_GONE: Final = (
+    """
+WITH results AS ("""
+    + _EACH_RESULT
+    + """)
+UPDATE written_tags AS w SET deleted = true, missing_since = NULL, write_time = %(now)s
+  FROM results
+ WHERE results.operation = 'DELETE' AND results.outcome = 'UNCHANGED' AND NOT w.deleted
+   AND (w.policy, w.destination_registry, w.destination_repository, w.tag)
+       = (results.policy, results.destination_registry, results.destination_repository, results.tag)
+"""
+)
+_CHANGED: Final = (
+    """
+WITH results AS ("""
+    + _EACH_RESULT
+    + """)
+DELETE FROM written_tags AS w USING results
+ WHERE results.operation = 'DELETE' AND results.outcome = 'SKIPPED' AND results.reason = 'TAG_CHANGED'
+   AND (w.policy, w.destination_registry, w.destination_repository, w.tag)
+       = (results.policy, results.destination_registry, results.destination_repository, results.tag)
+"""
+)
 _FORGET: Final = "DELETE FROM written_tags WHERE deleted AND write_time < %(before)s"
 
 
-async def remember(conn: Connection, tasks: Sequence[str], now: datetime) -> None:
+async def remember(
+    conn: Connection, now: datetime, *, copies: Sequence[str] = (), deletions: Sequence[str] = ()
+) -> None:
     """Takes over what these tasks, which have ended, have copied and deleted."""
-    if tasks:
-        await conn.execute(_COPIED, {"tasks": list(tasks), "now": now})
-        deleted = await conn.execute(_DELETED, {"tasks": list(tasks), "now": now})
-        if deleted.rowcount:
-            await conn.execute(_FORGET, {"before": now - DELETED_KEPT_FOR})
+    if copies:
+        await conn.execute(_COPIED, {"tasks": list(copies), "now": now})
+    if deletions:
+        for statement in (_DELETED, _GONE, _CHANGED):
+            await conn.execute(statement, {"tasks": list(deletions), "now": now})
+        await conn.execute(_FORGET, {"before": now - DELETED_KEPT_FOR})

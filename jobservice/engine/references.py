@@ -99,7 +99,8 @@ class ReferenceCopier:
         kept = await self._kept(decision, manifest)
         await self._graph.push(manifest, found.tag_there or manifest.digest)
         copied = found if self._options.platforms else replace(found, digest=manifest.digest)
-        result = ReferenceResult(reference=copied, outcome=Outcome.COPIED, backup_tag=kept)
+        there = "" if manifest.digest == copied.digest else manifest.digest
+        result = ReferenceResult(reference=copied, outcome=Outcome.COPIED, backup_tag=kept, destination_digest=there)
         return replace(decision, reference=copied, manifest=manifest), result
 
     async def _kept(self, decision: Decision, manifest: Manifest) -> str:

@@ -211,7 +211,8 @@ class World:
         if tags.pop(there, None):
             self.deleted.append((job.destination_registry, job.destination_repository, there))
             self._tell(job.destination_registry, EventOperation.DELETE, job.destination_repository, there, "")
-        return result
+            return result
+        return replace(result, outcome=Outcome.UNCHANGED)
 
     def _repository(self, registry: str, repository: str) -> dict[str, str]:
         return self.registries.setdefault(registry, {}).setdefault(repository, {})

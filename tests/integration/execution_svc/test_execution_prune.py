@@ -78,6 +78,15 @@ async def test_what_was_changed_there_since_stays(world: World) -> None:
     world.delete("a", "x", "v1", "v2")
     await world.run(policy)
     assert [tag for *_, tag in world.deleted] == ["v2"]
+    assert (await world.run(policy)).task_counts.total == 1  # what is not ours any more is not looked at again
+
+
+async def test_what_was_deleted_there_by_others_is_done_with(world: World) -> None:
+    policy = await mirrored(world)
+    world.delete("a", "x", "v1")
+    world.delete("b", "x", "v1")
+    first, second = await world.run(policy), await world.run(policy)
+    assert (first.task_counts.succeeded, second.task_counts.succeeded, world.deleted) == (2, 1, [])
 
 
 async def test_what_others_wrote_stays(world: World) -> None:

@@ -94,10 +94,14 @@ async def test_a_part_of_an_index_is_found_again(
     source.push(REPOSITORY, index, "1")
     reference = RENAMED if named_by == "tag" else ArtifactReference(digest=index.digest)
     options = TransferOptions(platforms=("linux/arm64",))
-    await worker.job(options=options).copy(reference)
+    [copied] = await worker.job(options=options).copy(reference)
+    _, manifests, _ = content(destination, REPOSITORY)
     destination.log.reset()
 
     [result] = await worker.job(options=options).copy(reference)
 
-    assert result.outcome is Outcome.UNCHANGED
+    assert copied.destination_digest not in {"", index.digest}
+    assert copied.reference.digest == index.digest
+    assert copied.destination_digest in manifests
+    assert (result.outcome, result.destination_digest) == (Outcome.UNCHANGED, "")
     assert set(calls(destination)) == {"HEAD manifest"}
