@@ -1,16 +1,19 @@
 """`transship execution`: the runs of policies."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import typer
 
+from transship.cli.amounts import duration_text, parse_moment
 from transship.cli.command import command
 from transship.cli.connect import Session
+from transship.cli.listing import Limit, first
 from transship.cli.render import Columns, bytes_text, enum_text, last_part, time_text
 from transship.cli.run import follow
+from transship.cli.transfer import rate_text
 from transship.execution.v1.execution_pb2 import Execution
 from transship.execution.v1.task_pb2 import Task
 from transship.sdk import TransshipClient
@@ -22,12 +25,12 @@ app = typer.Typer(help="Executions: the runs of policies.", no_args_is_help=True
 
 # An execution that is being listed makes its tasks in batches; this is how soon we see a new one.
 _NEW_TASKS_INTERVAL_S: Final = 1.0
-_T = TypeVar("_T")
 
 _COLUMNS: Final[Columns[Execution]] = {
     "ID": lambda each: last_part(each.name),
     "POLICY": lambda each: last_part(each.policy) or "(inline)",
     "STATE": lambda each: enum_text(Execution.State, each.state),
+    "TRIGGER": lambda each: enum_text(Execution.Trigger, each.trigger),
     "TASKS": lambda each: f"{each.task_counts.succeeded}/{each.task_counts.total}",
     "COPIED": lambda each: bytes_text(each.progress.bytes_copied),
     "STARTED": lambda each: time_text(each.create_time),
@@ -38,16 +41,24 @@ _DETAILS: Final[Columns[Execution]] = {
     "Policy": lambda each: last_part(each.policy) or "(inline)",
     "State": lambda each: enum_text(Execution.State, each.state),
     "Because": lambda each: each.state_message or each.failure.message,
+    "Trigger": lambda each: enum_text(Execution.Trigger, each.trigger),
+    "Started by": lambda each: each.started_by,
+    "Events": lambda each: str(len(each.event_resources) or ""),
     "Tasks": lambda each: (
         f"{each.task_counts.total}: {each.task_counts.succeeded} succeeded, {each.task_counts.failed} failed, "
-        f"{each.task_counts.stopped} stopped, {each.task_counts.running} running, {each.task_counts.pending} pending"
+        f"{each.task_counts.stopped} stopped, {each.task_counts.skipped} skipped, {each.task_counts.running} running, "
+        f"{each.task_counts.pending} pending"
     ),
     "References": lambda each: (
         f"{each.progress.references_total}: {each.progress.references_copied} copied, "
         f"{each.progress.references_unchanged} unchanged, {each.progress.references_skipped} skipped, "
         f"{each.progress.references_failed} failed"
     ),
-    "Copied": lambda each: f"{each.progress.blobs_copied} blobs, {bytes_text(each.progress.bytes_copied)}",
+    "Copied": lambda each: _amount(each.progress.blobs_copied, each.progress.bytes_copied),
+    "Mounted": lambda each: _amount(each.progress.blobs_mounted, each.progress.bytes_mounted),
+    "Present": lambda each: _amount(each.progress.blobs_present, each.progress.bytes_present),
+    "Rate": lambda each: rate_text(each.bytes_per_second),
+    "Time left": lambda each: duration_text(each.remaining_duration),
     "Started": lambda each: time_text(each.create_time),
     "Ended": lambda each: time_text(each.end_time),
 }
@@ -72,6 +83,7 @@ class ExecutionState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"
+    SKIPPED = "skipped"
 
 
 class TaskState(StrEnum):
@@ -82,6 +94,15 @@ class TaskState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"
+    SKIPPED = "skipped"
+
+
+class StartedBy(StrEnum):
+    """What starts executions, as on the wire in lower case."""
+
+    MANUAL = "manual"
+    SCHEDULED = "scheduled"
+    EVENT = "event"
 
 
 _Name = Annotated[str, typer.Argument(metavar="EXECUTION", help="Id of the execution.", show_default=False)]
@@ -94,13 +115,29 @@ async def list_executions(
     state: Annotated[
         list[ExecutionState] | None, typer.Option(help="Only those in this state. May be given several times.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 50,
+    trigger: Annotated[
+        list[StartedBy] | None, typer.Option(help="Only those that this has started. May be given several times.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME", help="Only those of 2026-11-24 or later, or of the last 12h.", parser=parse_moment
+        ),
+    ] = None,
+    before: Annotated[
+        datetime | None, typer.Option(metavar="TIME", help="Only those before it.", parser=parse_moment)
+    ] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="The oldest first.")] = False,
+    limit: Limit = 50,
 ) -> None:
-    """Lists executions, the newest first."""
+    """Lists executions, the newest first unless told otherwise."""
     states = [getattr(Execution, f"STATE_{each.name}") for each in state or ()]
+    triggers = [getattr(Execution, f"TRIGGER_{each.name}") for each in trigger or ()]
     async with session.client() as client:
-        executions = _first(limit, client.executions.list(policy=policy, states=states))
-        await session.screen.many(executions, _COLUMNS, nothing="There are no executions.")
+        found = client.executions.list(
+            policy=policy, states=states, triggers=triggers, since=since, before=before, oldest_first=oldest_first
+        )
+        await session.screen.many(first(limit, found), _COLUMNS, nothing="There are no executions.")
 
 
 @command(app, "get")
@@ -181,14 +218,10 @@ async def _print_log(session: Session, client: TransshipClient, task: str, *, fo
         session.screen.line(entry, _log_text(entry), task=task)
 
 
+def _amount(blobs: int, size: int) -> str:
+    return f"{blobs} blobs, {bytes_text(size)}" if blobs else ""
+
+
 def _log_text(entry: LogEntry) -> str:
     fields = "".join(f" {name}={value}" for name, value in sorted(entry.fields.items()))
     return f"{time_text(entry.write_time)} {enum_text(LogEntry.Severity, entry.severity):7} {entry.message}{fields}"
-
-
-async def _first(count: int, items: AsyncIterator[_T]) -> AsyncIterator[_T]:
-    async for item in items:
-        yield item
-        count -= 1
-        if not count:
-            return

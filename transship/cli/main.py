@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from service_kit.logging import LogFormat, configure_logging
-from transship.cli import adapter, copy, execution, local, policy, registry, run
+from transship.cli import adapter, copy, event, execution, local, policy, registry, run, tryout
 from transship.cli.connect import Targets
 from transship.sdk import endpoints
 
@@ -21,10 +21,13 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 run.register(app)
+tryout.register(app)
 copy.register(app)
 app.add_typer(registry.app, name="registry", rich_help_panel="Resources")
 app.add_typer(policy.app, name="policy", rich_help_panel="Resources")
 app.add_typer(execution.app, name="execution", rich_help_panel="Resources")
+app.add_typer(event.app, name="event", rich_help_panel="Resources")
+app.add_typer(event.sources, name="event-source", rich_help_panel="Resources")
 app.add_typer(adapter.app, name="adapter", rich_help_panel="Resources")
 local.register(app)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from transship.cli.apply import apply, export
 from transship.cli.command import command
 from transship.cli.connect import Session
 from transship.cli.describe import COLUMNS, DETAILS
@@ -12,11 +13,18 @@ from transship.cli.options.there import About, There
 from transship.cli.options.what import What
 from transship.cli.options.when import When
 from transship.cli.options.where import Where
+from transship.cli.policy_fields import fields_of, value_of
 from transship.cli.render import last_part
 from transship.cli.transfer import How
+from transship.cli.tryout import preview, try_policy
 from transship.policy.v1.policy_pb2 import Policy
 
 app = typer.Typer(help="Policies: what is replicated from where to where.", no_args_is_help=True)
+
+command(app, "apply")(apply)
+command(app, "export")(export)
+command(app, "test")(try_policy)
+command(app, "preview")(preview)
 
 # They are changed in part and sent as a whole, so nobody else may have changed them meanwhile.
 _MERGED: Final = frozenset({"options", "newest", "trigger", "deletion", "retention"})
@@ -100,17 +108,6 @@ async def delete(session: Session, name: _Name) -> None:
     async with session.client() as client:
         await client.policies.delete(name)
     session.screen.done(f"Deleted policy {last_part(name)}.")
-
-
-def fields_of(policy: Policy) -> dict[str, Any]:
-    """What is set of a policy, as keywords of the SDK."""
-    return {field.name: value for field, value in policy.ListFields()}
-
-
-def value_of(policy: Policy, name: str) -> Any:
-    """A field as a keyword of the SDK; None for a part that the policy does not have."""
-    is_part = policy.DESCRIPTOR.fields_by_name[name].has_presence
-    return None if is_part and not policy.HasField(name) else getattr(policy, name)
 
 
 def _change(policy: Policy, session: Session, options: Sequence[_Options]) -> set[str]:

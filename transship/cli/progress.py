@@ -10,7 +10,9 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from transship.cli.amounts import duration_text
 from transship.cli.render import Screen, bytes_text, enum_text
+from transship.cli.transfer import rate_text
 from transship.execution.v1.execution_pb2 import Execution
 
 LINE_INTERVAL_S: Final = 5.0  # Often enough to see it move, and rare enough for the log of a build.
@@ -33,9 +35,9 @@ def counts(execution: Execution) -> tuple[Count, Count, Count]:
     tasks, progress = execution.task_counts, execution.progress
     blobs = progress.blobs_copied + progress.blobs_mounted + progress.blobs_present
     size = progress.bytes_copied + progress.bytes_mounted + progress.bytes_present
-    sizes = f"{bytes_text(size)} of {bytes_text(progress.bytes_total)}"
+    sizes = f"{bytes_text(size)} of {bytes_text(progress.bytes_total)}{_pace(execution)}"
     return (
-        _count("tasks", tasks.succeeded + tasks.failed + tasks.stopped, tasks.total),
+        _count("tasks", tasks.succeeded + tasks.failed + tasks.stopped + tasks.skipped, tasks.total),
         _count("blobs", blobs, progress.blobs_total),
         Count(label="bytes", done=size, total=progress.bytes_total, text=sizes),
     )
@@ -83,6 +85,16 @@ class _Lines:
         self._due = time.monotonic() + LINE_INTERVAL_S
         amounts = ", ".join(f"{each.label} {each.text}" for each in counts(execution))
         self._screen.say(f"{enum_text(Execution.State, execution.state)}: {amounts}")
+
+
+def _pace(execution: Execution) -> str:
+    """How fast it goes and how long it still takes, where that can be said."""
+    parts = (rate_text(execution.bytes_per_second), _left(duration_text(execution.remaining_duration)))
+    return "".join(f", {each}" for each in parts if each)
+
+
+def _left(duration: str) -> str:
+    return f"{duration} left" if duration else ""
 
 
 def _count(label: str, done: int, total: int) -> Count:

@@ -1,6 +1,7 @@
 """`transship run`: starts a policy and stays with it to its end."""
 
 import asyncio
+import getpass
 from typing import Annotated, Final
 
 import typer
@@ -30,7 +31,7 @@ async def run(
     policy: Annotated[str, typer.Argument(metavar="POLICY", help="Name or uid of the policy.", show_default=False)],
     no_wait: NoWait = False,
 ) -> None:
-    """Runs a policy and shows how it goes. Exit code 0 only if everything succeeded.
+    """Runs a policy and shows how it goes. Exit code 0 if everything succeeded, or another run of it goes on.
 
     Ctrl-C ends the watching, not the execution.
     """
@@ -40,7 +41,7 @@ async def run(
 
 async def start(session: Session, client: TransshipClient, policy: str | Policy, *, no_wait: bool) -> None:
     """Starts the policy and, unless told otherwise, follows it."""
-    execution = await client.executions.start(policy)
+    execution = await client.executions.start(policy, started_by=_user())
     if no_wait:
         session.screen.line(execution, last_part(execution.name))
     else:
@@ -49,7 +50,7 @@ async def start(session: Session, client: TransshipClient, policy: str | Policy,
 
 
 async def follow(session: Session, client: TransshipClient, name: str) -> None:
-    """Shows the execution until it has ended, then sums it up. Exits with 1 unless it succeeded."""
+    """Shows the execution until it has ended, then sums it up. Exits with 1 unless it succeeded or was skipped."""
     execution = Execution()
     try:
         with shown(session.screen) as show:
@@ -61,7 +62,7 @@ async def follow(session: Session, client: TransshipClient, name: str) -> None:
         raise
     if not session.screen.is_json:
         typer.echo(summary(execution))
-    if execution.state != Execution.STATE_SUCCEEDED:
+    if execution.state not in {Execution.STATE_SUCCEEDED, Execution.STATE_SKIPPED}:
         await _tell_failures(session, client, execution)
         raise typer.Exit(EXIT_FAILED)
 
@@ -95,6 +96,14 @@ async def _tell_failures(session: Session, client: TransshipClient, execution: E
         session.screen.say(f"{_where(task)}: {task.failure.message} ({task.failure.reason})")
         shown_count += 1
     session.screen.say(f"Try the failed tasks again with `transship execution retry {last_part(execution.name)}`.")
+
+
+def _user() -> str:
+    """Who is at the keyboard, for those who read the list of executions."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # A container may run under an id that has no name.
+        return ""
 
 
 def _where(task: Task) -> str:

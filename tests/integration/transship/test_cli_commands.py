@@ -1,74 +1,21 @@
 """The command line as a process of its own, against small working services."""
 
-import asyncio
-import json
-import os
 import re
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service_kit.errors import FieldViolation, InvalidRequest, ShuttingDown
-from tests.integration.transship.fake_services import Execution, FakeServices, Task, fake_services
+from tests.integration.transship.cli_kit import PASSWORD, Cli
+from tests.integration.transship.fake_services import Execution, FakeServices, Task
 from transship.policy.v1.policy_pb2 import Policy
 from transship.registry.v1.registry_pb2 import Registry
 from transship.type.v1.filter_pb2 import Filter
 from transship.type.v1.transfer_pb2 import Failure, LogEntry, TransferOptions
 
-PASSWORD = "correct horse battery staple"
 ERASE = "\x1b[2J"
-
-
-@dataclass
-class Result:
-    code: int | None
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def json_lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-class Cli:
-    """Runs `transship` with the fake services as its targets."""
-
-    def __init__(self, address: str, state_dir: Path, *, columns: int = 200) -> None:
-        targets = {f"TRANSSHIP_{name}_TARGET": address for name in ("REGISTRY", "POLICY", "EXECUTION") if address}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("TRANSSHIP_")}
-        self._env = {**kept, **targets, "TRANSSHIP_STATE_DIR": str(state_dir), "TERM": "dumb", "COLUMNS": str(columns)}
-
-    async def start(self, *args: str) -> Process:
-        argv = [sys.executable, "-m", "transship.cli.main", *args]
-        return await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._env)
-
-    async def __call__(self, *args: str, stdin: str = "") -> Result:
-        process = await self.start(*args)
-        out, err = await process.communicate(stdin.encode())
-        assert PASSWORD not in out.decode() + err.decode()
-        assert "Traceback" not in err.decode()
-        return Result(process.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-async def fakes() -> AsyncIterator[FakeServices]:
-    async with fake_services() as fakes:
-        yield fakes
-
-
-@pytest.fixture
-def cli(fakes: FakeServices, tmp_path: Path) -> Cli:
-    return Cli(fakes.address, tmp_path / "state")
 
 
 def with_registries(fakes: FakeServices, **urls: str) -> None:
@@ -291,6 +238,13 @@ async def test_a_run_that_fails_says_which_tasks_and_why(cli: Cli, fakes: FakeSe
     assert "transship execution retry" in result.err
 
 
+async def test_a_run_that_is_skipped_is_no_failure(cli: Cli, fakes: FakeServices) -> None:
+    fakes.executions.script = [Execution(state=Execution.STATE_SKIPPED, state_message="executions/e7 goes on")]
+    result = await cli("run", "nightly")
+    assert result.code == 0
+    assert result.out.startswith("SKIPPED (executions/e7 goes on): ")
+
+
 async def test_a_run_as_json_is_a_line_for_each_state(cli: Cli, fakes: FakeServices) -> None:
     fakes.executions.script = [Execution(state=Execution.STATE_RUNNING), finished(Execution.STATE_STOPPED)]
     result = await cli("run", "nightly", "-o", "json")
@@ -323,9 +277,12 @@ async def test_executions_can_be_seen_and_stopped(cli: Cli, fakes: FakeServices)
     for number in range(3):
         name = f"executions/e{number}"
         fakes.executions.stored[name] = Execution(name=name, policy="policies/p", state=Execution.STATE_RUNNING)
-    listed = await cli("execution", "list", "--state", "running", "--limit", "2", "-o", "json")
+    wanted = ("--state", "running", "--trigger", "event", "--since", "2026-11-24", "--oldest-first", "--limit", "2")
+    listed = await cli("execution", "list", *wanted, "-o", "json")
     assert [each["name"] for each in listed.json] == ["executions/e0", "executions/e1"]
-    assert fakes.calls.requests["ListExecutions"][0].states == [Execution.STATE_RUNNING]
+    request = fakes.calls.requests["ListExecutions"][0]
+    assert (request.states, request.triggers) == ([Execution.STATE_RUNNING], [Execution.TRIGGER_EVENT])
+    assert (request.created_since.ToJsonString(), request.order_by) == ("2026-11-24T00:00:00Z", "create_time")
     assert "STOPPING" in (await cli("execution", "stop", "e1")).out
     assert (await cli("execution", "retry", "executions/e1")).code == 0
     assert (await cli("execution", "get", "e9")).err == "Error: There is no execution executions/e9.\n"
@@ -414,7 +371,16 @@ async def test_a_database_that_is_not_there_is_told_without_its_password(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "args", [(), ("policy", "create"), ("policy", "update"), ("copy",), ("execution", "logs"), ("up",), ("migrate",)]
+    "args",
+    [
+        (),
+        ("policy", "create"),
+        ("policy", "update"),
+        ("copy",),
+        ("policy", "apply"),
+        *(("policy", "test"), ("policy", "preview"), ("plan",), ("event", "publish"), ("event-source", "create")),
+        *(("execution", "list"), ("execution", "logs"), ("up",), ("migrate",)),
+    ],
 )
 async def test_help_is_there_and_whole_on_a_narrow_screen(tmp_path: Path, args: tuple[str, ...]) -> None:
     result = await Cli("", tmp_path, columns=80)(*args, "--help")

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from service_kit.errors import FieldViolation, InvalidRequest, ServiceUnavailable, ShuttingDown
-from tests.integration.transship.fake_services import SECRET, Execution, FakeServices, fake_services
+from tests.integration.transship.fake_services import SECRET, Execution, FakeServices
 from transship.execution.v1.execution_pb2 import PlanExecutionResponse, PlanSummary
 from transship.policy.v1.event_pb2 import Event
 from transship.policy.v1.policy_pb2 import Match, Policy, PreviewScheduleResponse
@@ -29,12 +29,6 @@ from transship.sdk import (
 )
 from transship.sdk.executions import FINAL_STATES
 from transship.type.v1.transfer_pb2 import LogEntry
-
-
-@pytest.fixture
-async def fakes() -> AsyncIterator[FakeServices]:
-    async with fake_services() as fakes:
-        yield fakes
 
 
 @pytest.fixture
