@@ -228,6 +228,7 @@ def batch_from_pb(response: catalog_pb2.ListResourcesResponse) -> ResourceBatch:
             Resource(
                 repository=each.repository,
                 references=tuple(Reference(tag=named.tag, digest=named.digest) for named in each.references),
+                public=each.public,
             )
             for each in response.resources
         ),

@@ -91,6 +91,13 @@ class Policy:
         return len(registries) < len(self.destinations) or not all(each.keeps_apart for each in self.destinations)
 
     @property
+    def registries_alike(self) -> list[str]:
+        """Where all repositories are named as at the source, so that a project there holds what the source's does."""
+        registries = [each.registry for each in self.destinations]
+        kept = {each.registry for each in self.destinations if each.names.keeps_repositories}
+        return sorted(each for each in kept if registries.count(each) == 1)
+
+    @property
     def registries_by_tag(self) -> list[str]:
         """Where tags are mapped, so that repositories may be folded into one as long as their tags differ."""
         return sorted({each.registry for each in self.destinations if each.names.tag})

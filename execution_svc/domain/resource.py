@@ -12,6 +12,7 @@ class Resource:
 
     repository: str
     references: tuple[Reference, ...]
+    public: bool = False  # whether the listing tells that everybody may read it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

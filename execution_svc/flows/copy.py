@@ -39,7 +39,11 @@ class Catalog(Protocol):
 
     async def path_rule(self, registry: str) -> PathRule: ...
 
-    async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation: ...
+    async def has_projects(self, registry: str) -> bool:
+        """Whether who may read a repository is decided for its project, the first component of its name, as a whole."""
+        ...
+
+    async def prepare(self, registry: str, repositories: Sequence[str], *, public: bool) -> Preparation: ...
 
 
 class History(events.History, prune.WrittenTags, Protocol):
@@ -57,6 +61,7 @@ class CopyFlow:
         self._clock = clock
         self._events = events.Events(lease, catalog, history, clock)
         self._failed_items = 0
+        self._may_be_public: list[str] = []
         self._prepared: set[Place] = set()
         self._failed: dict[Place, Failure] = {}
         self._excluded: dict[Place, Failure] = {}
@@ -64,6 +69,7 @@ class CopyFlow:
     async def run(self) -> None:
         await self.begin()
         rules = await self.fetch_path_rules()
+        await self.find_what_may_be_public()
         if self._lease.resources:
             await self._events.wait_for_causes()
         async for batch in self.fetch_resources():
@@ -84,6 +90,15 @@ class CopyFlow:
 
     async def fetch_path_rules(self) -> list[PathRule]:
         return [await self._catalog.path_rule(each.registry) for each in self._lease.policy.destinations]
+
+    async def find_what_may_be_public(self) -> None:
+        """What is created there is private, unless each of the source's projects is one there and says for itself.
+
+        Otherwise the first repository of a project would decide about those that the listing brings later.
+        """
+        policy = self._lease.policy
+        if not self._lease.resources and await self._catalog.has_projects(policy.source_registry):
+            self._may_be_public = policy.registries_alike
 
     def fetch_resources(self) -> AsyncIterator[ResourceBatch]:
         """What the events told of, or all of the source."""
@@ -106,12 +121,13 @@ class CopyFlow:
 
     async def prepare_destinations(self, items: Sequence[Item]) -> list[Item]:
         """The items; those whose repository cannot be pushed to have ended. Each name is prepared once a run."""
-        wanted: dict[str, dict[str, None]] = {}
+        wanted: dict[tuple[str, bool], dict[str, None]] = {}
         for item in items:
             if not item.failure and item.place not in self._prepared:
-                wanted.setdefault(item.destination_registry, {})[item.destination_repository] = None
-        for registry, names in wanted.items():
-            await self._prepare(registry, list(names))
+                public = item.public and item.destination_registry in self._may_be_public
+                wanted.setdefault((item.destination_registry, public), {})[item.destination_repository] = None
+        for (registry, public), names in wanted.items():
+            await self._prepare(registry, list(names), public=public)
         return settle_unprepared(items, self._failed, self._excluded)
 
     async def write_tasks(self, items: Sequence[Item]) -> None:
@@ -159,10 +175,10 @@ class CopyFlow:
         without_any = replace(item, references=tuple(references))
         return without_any if references else replace(without_any, failure=None)
 
-    async def _prepare(self, registry: str, names: Sequence[str]) -> None:
+    async def _prepare(self, registry: str, names: Sequence[str], *, public: bool) -> None:
         for start in range(0, len(names), NAMES_PER_PREPARE):
             some = names[start : start + NAMES_PER_PREPARE]
-            told = await self._catalog.prepare(registry, some)
+            told = await self._catalog.prepare(registry, some, public=public)
             self._prepared |= {(registry, name) for name in some}
             self._failed |= {(registry, name): why for name, why in told.failures.items()}
             self._excluded |= {(registry, name): why for name, why in told.excluded.items()}

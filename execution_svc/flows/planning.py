@@ -43,6 +43,7 @@ class Item:
     skipped: bool = False
     operation: Operation = Operation.COPY
     after_copies: bool = False
+    public: bool = False  # whether everybody may read it at the source
 
     @property
     def place(self) -> Place:
@@ -69,6 +70,7 @@ def map_resource(
         source_repository=resource.repository,
         destination_repository="",
         references=resource.references,
+        public=resource.public,
     )
     try:
         name = destination.names.map_repository(resource.repository, registry=source_id)

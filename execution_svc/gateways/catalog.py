@@ -16,6 +16,9 @@ from transship.registry.v1 import catalog_pb2, catalog_pb2_grpc, registry_pb2, r
 CALL_TIMEOUT_S: Final = 10.0
 PREPARE_TIMEOUT_S: Final = 300.0  # a thousand projects are created one by one
 
+# Docker Hub decides for each repository, and a plain registry for nothing.
+_TYPES_WITH_PROJECTS: Final = frozenset({"harbor"})
+
 _SERVICE: Final = "registry_svc"
 
 
@@ -62,16 +65,24 @@ class RemoteCatalog:
             info = await self._registries.GetRegistryInfo(request, timeout=CALL_TIMEOUT_S)
         return PathRule(min_components=info.min_path_components or 1, max_components=info.max_path_components)
 
-    async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation:
-        return await self._prepare(registry, repositories, validate_only=False)
+    async def has_projects(self, registry: str) -> bool:
+        request = registry_pb2.GetRegistryInfoRequest(name=registry)
+        async with remote_errors(_SERVICE):
+            info = await self._registries.GetRegistryInfo(request, timeout=CALL_TIMEOUT_S)
+        return info.type in _TYPES_WITH_PROJECTS
+
+    async def prepare(self, registry: str, repositories: Sequence[str], *, public: bool) -> Preparation:
+        return await self._prepare(registry, repositories, public=public, validate_only=False)
 
     async def preview(self, registry: str, repositories: Sequence[str]) -> Preparation:
         """What preparing them would come to; nothing is created."""
-        return await self._prepare(registry, repositories, validate_only=True)
+        return await self._prepare(registry, repositories, public=False, validate_only=True)
 
-    async def _prepare(self, registry: str, repositories: Sequence[str], *, validate_only: bool) -> Preparation:
+    async def _prepare(
+        self, registry: str, repositories: Sequence[str], *, public: bool, validate_only: bool
+    ) -> Preparation:
         request = catalog_pb2.PrepareRepositoriesRequest(
-            registry=registry, repositories=repositories, validate_only=validate_only
+            registry=registry, repositories=repositories, public=public, validate_only=validate_only
         )
         async with remote_errors(_SERVICE):
             response = await self._catalog.PrepareRepositories(request, timeout=PREPARE_TIMEOUT_S)

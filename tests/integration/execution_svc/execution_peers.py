@@ -59,11 +59,14 @@ class FakePolicies(policy_pb2_grpc.PolicyServiceServicer):
 class FakeRegistries(registry_pb2_grpc.RegistryServiceServicer):
     def __init__(self) -> None:
         self.max_path_components = 0
+        self.type = "docker-registry"
 
     async def GetRegistryInfo(
         self, request: registry_pb2.GetRegistryInfoRequest, context: object
     ) -> registry_pb2.RegistryInfo:
-        return registry_pb2.RegistryInfo(min_path_components=1, max_path_components=self.max_path_components)
+        return registry_pb2.RegistryInfo(
+            type=self.type, min_path_components=1, max_path_components=self.max_path_components
+        )
 
 
 class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
@@ -78,6 +81,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         self.hold = asyncio.Event()
         self.hold.set()
         self.prepared: Counter[str] = Counter()
+        self.public: set[str] = set()  # of what was prepared
         self.previewed: Counter[str] = Counter()
         self.listings = 0  # that are open
 
@@ -99,6 +103,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.PrepareRepositoriesRequest, context: object
     ) -> catalog_pb2.PrepareRepositoriesResponse:
         (self.previewed if request.validate_only else self.prepared).update(request.repositories)
+        self.public.update(request.repositories if request.public else ())
         bad = self.unpreparable.intersection(request.repositories)
         cached = self.excluded.intersection(request.repositories)
         return catalog_pb2.PrepareRepositoriesResponse(

@@ -173,7 +173,10 @@ class World:
     async def path_rule(self, registry: str) -> PathRule:
         return PathRule()
 
-    async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation:
+    async def has_projects(self, registry: str) -> bool:
+        return False
+
+    async def prepare(self, registry: str, repositories: Sequence[str], *, public: bool) -> Preparation:
         return Preparation()
 
     async def _list(self, registry: str, within: Sequence[Resource]) -> AsyncIterator[ResourceBatch]:

@@ -78,7 +78,10 @@ class Listing:
     async def path_rule(self, registry: str) -> PathRule:
         return PathRule()
 
-    async def prepare(self, registry: str, repositories: Sequence[str]) -> Preparation:
+    async def has_projects(self, registry: str) -> bool:
+        return False
+
+    async def prepare(self, registry: str, repositories: Sequence[str], *, public: bool) -> Preparation:
         return Preparation()
 
 

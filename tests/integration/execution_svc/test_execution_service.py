@@ -242,6 +242,29 @@ async def test_what_is_for_a_proxy_cache_is_skipped(service: "ExecutionServiceAs
     assert caught.value.reason == "NOTHING_TO_RETRY"
 
 
+@pytest.mark.parametrize(
+    ("source_type", "namespace", "public"),
+    [
+        ("harbor", None, {"open/one"}),
+        ("harbor", "m", set()),  # what is private may meet it there
+        ("docker-hub", None, set()),  # the next repository of the namespace may be private
+    ],
+)
+async def test_a_project_is_made_public_only_when_all_of_it_is(
+    service: "ExecutionServiceAsyncStub", peers: Peers, source_type: str, namespace: str | None, public: set[str]
+) -> None:
+    peers.registries.type = source_type
+    destination = policy_pb2.Destination(registry="registries/mirror", namespace=namespace)
+    peers.policies.stored["policies/nightly"] = a_policy(destinations=[destination])
+    peers.catalog.resources = [a_resource("open/one", "1"), a_resource("secret/two", "1"), a_resource("c/three", "1")]
+    peers.catalog.resources[0].public = True
+    peers.catalog.resources[1].public = False
+
+    last = await ended(service, await start(service))
+
+    assert (last.task_counts.succeeded, peers.catalog.public) == (3, public)
+
+
 async def test_two_repositories_on_one_name_are_both_left_alone(
     service: "ExecutionServiceAsyncStub", peers: Peers
 ) -> None:
