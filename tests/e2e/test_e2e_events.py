@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from tests.registries import DockerRegistry, Notify, free_host
 from transship.execution.v1.execution_pb2 import EventResource, Execution
 from transship.local.state import LocalStack
 from transship.policy.v1 import event_pb2 as pb
+from transship.policy.v1.policy_pb2 import Deletion
 from transship.sdk import TransshipClient, destination, name_filter, on_event
 from transship.type.v1.filter_pb2 import Filter
 
@@ -32,6 +33,7 @@ async def follow(
     goal: str,
     *,
     filters: Sequence[Filter] = (),
+    deletion: Deletion | None = None,
 ) -> str:
     """Creates a policy that waits for the events of the source, and returns its name."""
     policy = await client.policies.create(
@@ -41,6 +43,7 @@ async def follow(
         filters=filters,
         override=True,
         trigger=on_event(),
+        deletion=deletion,
     )
     return policy.name
 
@@ -78,9 +81,11 @@ def _server(directory: Path, notify: Notify, host: str) -> DockerRegistry:
 async def until(registry: RealRegistry, holds: Callable[[Mapping[str, str]], bool]) -> dict[str, str]:
     """The registry's tags and digests, once they are so."""
     async with asyncio.timeout(END_TIMEOUT_S):
-        while not holds(tags := await asyncio.to_thread(registry.tags)):  # noqa: ASYNC110 - nobody tells
+        while True:
+            with suppress(httpx.HTTPStatusError):  # it lists a tag a moment before it has the manifest
+                if holds(tags := await asyncio.to_thread(registry.tags)):
+                    return tags
             await asyncio.sleep(_POLL_S)
-    return tags
 
 
 async def executions_of(client: TransshipClient, policy: str) -> list[Execution]:
@@ -117,6 +122,35 @@ async def test_a_push_is_copied_and_what_the_filters_leave_out_is_not(
         each.name for each in ended
     }
     assert [each.executions for each in news if each.repository == "team/app"] == [[]]
+
+
+async def test_a_deletion_is_carried_out_where_the_policy_says_so_and_nowhere_else(
+    stack: Stack, client: TransshipClient, plain: RealRegistry, other: RealRegistry, tmp_path: Path
+) -> None:
+    old, new = an_image(seed=10), an_image(seed=20)
+    async with telling(client, stack, tmp_path / "telling") as (source, source_name):
+        mirror, archive = await register(client, plain.url), await register(client, other.url)
+        mirroring = await follow(client, source_name, mirror, deletion=Deletion(on_event=True))
+        archiving = await follow(client, source_name, archive)
+        await asyncio.to_thread(skopeo_push, source, {"library/app:1.0": old, "library/app:2.0": new})
+        everything = {"library/app:1.0": old.digest, "library/app:2.0": new.digest}
+        for goal in (plain, other):
+            assert await until(goal, lambda tags: len(tags) == 2) == everything
+
+        async with httpx.AsyncClient(base_url=source.url, trust_env=False) as http:
+            assert (await http.delete(f"/v2/library/app/manifests/{old.digest}")).status_code == 202
+
+        assert await until(plain, lambda tags: len(tags) < 2) == {"library/app:2.0": new.digest}
+        news = await told(client, source_name)
+        ended = [await executions_of(client, policy) for policy in (mirroring, archiving)]
+
+    assert await until(other, bool) == everything
+    assert {state_of(each) for of_policy in ended for each in of_policy} == {"SUCCEEDED"}
+    deletions = [each for each in news if each.kind == pb.Event.KIND_DELETE]
+    assert {(each.tag, each.digest) for each in deletions} == {("1.0", ""), ("", old.digest)}
+    started = {name for each in deletions for name in each.executions}
+    assert started
+    assert started <= {each.name for each in ended[0]}
 
 
 async def test_a_push_while_nobody_listens_is_copied_when_somebody_does(
