@@ -15,7 +15,8 @@ from execution_svc.postgres.settling import Connection
 from service_kit.database import Pool, single
 
 # From what is at a place back to where its copies began; each step once, so that a circle ends. A copy is known by its
-# digest. A deletion has none any more: it is ours while nothing has been copied from there since.
+# digest, but only while nothing else has been copied from there since: then somebody has taken the place back to it. A
+# deletion has no digest any more: it is ours while nothing at all has been copied from there since.
 _ORIGINS: Final = """
 WITH RECURSIVE came AS (
     SELECT asked.place, w.deleted, w.source_registry, w.source_repository, w.source_tag, w.source_digest
@@ -25,11 +26,11 @@ WITH RECURSIVE came AS (
         ON w.destination_registry = %(registry)s AND w.destination_repository = asked.repository
        AND (w.tag = asked.tag OR asked.tag = '') AND w.deleted = %(deleted)s
        AND (w.deleted OR w.digest = asked.digest) AND asked.tag || asked.digest <> ''
-     WHERE NOT w.deleted
-        OR NOT EXISTS (SELECT FROM written_tags AS since
+     WHERE NOT EXISTS (SELECT FROM written_tags AS since
                         WHERE since.source_registry = w.destination_registry
                           AND since.source_repository = w.destination_repository
-                          AND since.source_tag = w.tag AND since.write_time > w.write_time AND NOT since.deleted)
+                          AND since.source_tag = w.tag AND since.write_time > w.write_time AND NOT since.deleted
+                          AND (w.deleted OR since.source_digest <> w.digest))
     UNION
     SELECT came.place, w.deleted, w.source_registry, w.source_repository, w.source_tag, w.source_digest
       FROM came JOIN written_tags AS w

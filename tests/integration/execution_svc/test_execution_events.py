@@ -236,3 +236,16 @@ async def test_a_deletion_that_failed_is_retried(world: World) -> None:
         ExecutionState.SUCCEEDED,
         {},
     )
+
+
+async def test_what_somebody_takes_back_to_what_we_once_brought_is_told_on(world: World) -> None:
+    """Our own copy is known by its digest only until something else was copied from its place."""
+    world.policy("there", "a", "b")
+    world.policy("back", "b", "a")
+    world.push("a", "x", v1=ONE)
+    await world.deliver()
+    world.push("b", "x", v1=TWO)
+    await world.deliver()
+    world.push("b", "x", v1=ONE)
+    await world.deliver()
+    assert (world.tags("a", "x"), world.tags("b", "x")) == ({"v1": ONE}, {"v1": ONE})
