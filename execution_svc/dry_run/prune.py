@@ -52,7 +52,8 @@ class PrunePlanner:
             return []
         if failures:
             return [PruneGuard(message=FAILURES_MESSAGE)]
-        before = self._clock.now() - rule.grace_period
+        now = self._clock.now()
+        before = now - rule.grace_period
         counts: dict[Place, RepositoryCount] = {}
         due: list[WrittenTag] = []
         after = ""
@@ -62,7 +63,7 @@ class PrunePlanner:
             if there is None:
                 return [PruneGuard(message=FAILURES_MESSAGE)]
             for each in page:
-                is_due = _is_missing(each.written, there) and (each.missing_since or self._clock.now()) <= before
+                is_due = _is_missing(each.written, there) and (each.missing_since or now) <= before
                 _count(counts, each.written, due=is_due)
                 due += [each.written] if is_due else []
         if guarded := rule.guard([each for each in counts.values() if each.due]):

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from execution_svc.flows.planning import Item
 from execution_svc.flows.prune import FAILURES_MESSAGE, GUARDED_MESSAGE
 from execution_svc.postgres import PostgresWrittenPages
 from replication.mapping import PathRule
+from service_kit.clock import Clock
 from service_kit.database import open_pool
 from tests.integration.execution_svc.execution_world import World
 from tests.postgres import Database
@@ -60,10 +61,22 @@ async def world(database: Database) -> AsyncIterator[World]:
         yield World(pool=pool)
 
 
+class Ticking:
+    """A clock that goes on while somebody works, as real ones do."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._passed = timedelta()
+
+    def now(self) -> datetime:
+        self._passed += timedelta(microseconds=1)
+        return self._clock.now() + self._passed
+
+
 async def planned(world: World, policy: Policy) -> tuple[list[tuple[str, str]], PlanSummary]:
     """What would be deleted, by repository and tag there; and the sums."""
     view = Views(world)
-    planner = Planner(view, view, view, PostgresWrittenPages(world.pool), world.clock)
+    planner = Planner(view, view, view, PostgresWrittenPages(world.pool), Ticking(world.clock))
     summary = PlanSummary()
     deletions = []
     async with aclosing(planner.plan(policy.name)) as messages:
