@@ -20,6 +20,8 @@ from service_kit.database import Pool, single
 _GET: Final = "SELECT " + EXECUTION_COLUMNS + " FROM executions WHERE id = %(execution)s"
 _LOCK: Final = _GET + " FOR NO KEY UPDATE"
 
+# What failed before it had a job is listed again, and what was to be pruned is decided on anew: the source may have it
+# again by now.
 _REOPEN: Final = """
 UPDATE executions AS e
    SET state = 'RUNNING', state_message = '', failure = NULL, start_time = COALESCE(start_time, %(now)s),
@@ -27,6 +29,8 @@ UPDATE executions AS e
        tasks_released = tasks_released AND listed.completely
   FROM (SELECT listing_complete
                AND NOT EXISTS (SELECT FROM tasks WHERE execution_id = executions.id AND run = 0 AND state = 'FAILED')
+               AND NOT EXISTS (SELECT FROM tasks WHERE execution_id = executions.id AND after_copies
+                                                   AND state IN ('FAILED', 'STOPPED'))
                AS completely
           FROM executions WHERE id = %(execution)s) AS listed
  WHERE e.id = %(execution)s AND e.state IN ('FAILED', 'STOPPED')

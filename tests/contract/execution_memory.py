@@ -123,7 +123,9 @@ class MemoryStore:
         row = self._row(execution)
         row.execution.check_retryable()
         complete = row.execution.listing_complete and all(
-            each.task.run or each.task.state is TaskState.SKIPPED for each in self._of(row)
+            each.task.state not in {TaskState.FAILED, TaskState.STOPPED}
+            or (each.task.run and not each.planned.after_copies)
+            for each in self._of(row)
         )
         row.released = row.released and complete
         self._change(

@@ -450,12 +450,16 @@ async def test_what_comes_after_the_copies_does_not_when_one_has_failed(stores: 
     failed = await present(stores)
     assert (failed.state, failed.task_counts.stopped) == (ExecutionState.FAILED, 1)
 
-    await stores.executions.retry(E, LATER)
+    again = await stores.executions.retry(E, LATER)
+    assert not again.listing_complete  # what comes after them is decided on anew
 
-    (again,) = await stores.jobs.claim_tasks(10, NOW)
-    await stores.jobs.fold([a_status(again.key, TaskState.SUCCEEDED)], LATER)
-    (last,) = await stores.jobs.claim_tasks(10, NOW)
-    assert (again.key.task, last.key.task) == ("t", "later")
+    lease = await claimed(stores, now=LATER)
+    await stores.flows.begin_listing(lease, release_tasks=True)
+    (job,) = await stores.jobs.claim_tasks(10, NOW)
+    await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], LATER)
+    await stores.flows.complete_listing(lease, LATER)
+    ended = await present(stores)
+    assert (job.key.task, ended.state, ended.task_counts.total) == ("t", ExecutionState.SUCCEEDED, 1)
 
 
 async def test_another_run_of_the_flow_decides_anew_what_comes_after_the_copies(stores: Stores) -> None:

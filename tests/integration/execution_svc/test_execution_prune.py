@@ -205,3 +205,22 @@ async def test_a_flow_killed_at_any_call_prunes_the_same(world: World, call: int
     completed = gone == ["v1", "v2"]  # the last call had been made
     assert completed or gone == ["v1"]
     assert set(world.tags("b", "x")) == {f"v{n}" for n in range(10)} - set(gone)
+
+
+@pytest.mark.parametrize("after_jobs", [False, True])
+async def test_a_retry_looks_again_whether_it_is_still_missing(world: World, after_jobs: bool) -> None:
+    policy = await mirrored(world)
+    world.delete("a", "x", "v1", "v2")
+    if not after_jobs:
+        world.push("a", "x", new="d")  # and its copy fails, so that nothing is deleted
+    world.failing = True
+    failed = await world.run(policy)
+    assert failed.state is ExecutionState.FAILED
+    world.failing = False
+    world.push("a", "x", v1="d1")
+
+    await world.executions.retry(failed.id, world.clock.now())
+    await world.work()
+
+    assert [tag for *_, tag in world.deleted] == ["v2"]
+    assert (await world.executions.get(failed.id)).state is ExecutionState.SUCCEEDED
