@@ -134,7 +134,8 @@ class _Plan:
                     await self._plan_item(*collisions.settle(item))
         for _ in range(PLANS_AT_ONCE):
             await self._slices.put(None)
-        await self._tell(await self._prunes.plan(self._policy, failures=self._listing_failed))
+        pruned = await self._prunes.plan(self._policy, lambda: self._items(rules), failures=self._listing_failed)
+        await self._tell(pruned)
 
     async def _collisions(self, rules: Sequence[PathRule]) -> Collisions:
         """Where names may collide, the source is listed once more before: the first is to know of the last."""

@@ -4,9 +4,9 @@ The flow looks only at repositories of which something was not listed. Here that
 that something was written from is looked at, some at a time.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Final, Protocol
 
 from execution_svc.domain.plan import Action, PlannedAction, PlannedReference, PruneGuard, Remembered
@@ -14,7 +14,7 @@ from execution_svc.domain.policy import Policy
 from execution_svc.domain.prune import PruneRule, RepositoryCount
 from execution_svc.domain.resource import Resource, ResourceBatch
 from execution_svc.domain.written import WrittenTag
-from execution_svc.flows.planning import Place
+from execution_svc.flows.planning import Item, Place
 from execution_svc.flows.prune import FAILURES_MESSAGE, GUARDED_MESSAGE
 from service_kit.clock import Clock
 
@@ -45,7 +45,9 @@ class PrunePlanner:
         self._written = written
         self._clock = clock
 
-    async def plan(self, policy: Policy, *, failures: bool) -> list[PlannedAction | PruneGuard]:
+    async def plan(
+        self, policy: Policy, listing: Callable[[], AsyncGenerator[list[Item], None]], *, failures: bool
+    ) -> list[PlannedAction | PruneGuard]:
         """What would be deleted, or why nothing would be; `failures` says whether the listing had any."""
         rule = PruneRule.of_document(policy.document)
         if rule is None or not policy.identity:  # what inline policies wrote is nobody's
@@ -54,7 +56,7 @@ class PrunePlanner:
             return [PruneGuard(message=FAILURES_MESSAGE)]
         now = self._clock.now()
         before = now - rule.grace_period
-        counts: dict[Place, RepositoryCount] = {}
+        written: Counter[Place] = Counter()
         due: list[WrittenTag] = []
         after = ""
         while page := await self._written.written_by(policy, after, REPOSITORIES_PER_LOOK):
@@ -62,11 +64,14 @@ class PrunePlanner:
             there = await self._there(policy, page)
             if there is None:
                 return [PruneGuard(message=FAILURES_MESSAGE)]
-            for each in page:
-                is_due = _is_missing(each.written, there) and (each.missing_since or now) <= before
-                _count(counts, each.written, due=is_due)
-                due += [each.written] if is_due else []
-        if guarded := rule.guard([each for each in counts.values() if each.due]):
+            written.update(_place(each.written) for each in page)
+            due += [
+                each.written
+                for each in page
+                if _is_missing(each.written, there) and (each.missing_since or now) <= before
+            ]
+        due = await _not_brought(due, listing) if due else []
+        if guarded := rule.guard(_counts(due, written)):
             return [PruneGuard(message=f"{GUARDED_MESSAGE} {guarded[0].failure.message}")]
         return [_deletion(each) for each in due]
 
@@ -87,10 +92,29 @@ def _is_missing(written: WrittenTag, there: set[tuple[str, str]]) -> bool:
     return (written.source_repository, written.source_tag) not in there
 
 
-def _count(counts: dict[Place, RepositoryCount], written: WrittenTag, *, due: bool) -> None:
-    place = (written.destination_registry, written.destination_repository)
-    so_far = counts.get(place) or RepositoryCount(registry=place[0], repository=place[1], written=0, due=0)
-    counts[place] = replace(so_far, written=so_far.written + 1, due=so_far.due + due)
+def _place(written: WrittenTag) -> Place:
+    return written.destination_registry, written.destination_repository
+
+
+def _counts(due: Sequence[WrittenTag], written: Counter[Place]) -> list[RepositoryCount]:
+    of_places = Counter(_place(each) for each in due)
+    return [
+        RepositoryCount(registry=place[0], repository=place[1], written=written[place], due=count)
+        for place, count in of_places.items()
+    ]
+
+
+async def _not_brought(
+    due: Sequence[WrittenTag], listing: Callable[[], AsyncGenerator[list[Item], None]]
+) -> list[WrittenTag]:
+    """Without what comes to the same place from elsewhere; listed once more, so that only what is due is remembered."""
+    left = {(*_place(each), each.tag): each for each in due}
+    async with aclosing(listing()) as batches:
+        async for items in batches:
+            for item in items:
+                for each in item.references:
+                    left.pop((*item.place, each.destination_tag or each.tag), None)
+    return list(left.values())
 
 
 def _deletion(written: WrittenTag) -> PlannedAction:

@@ -92,16 +92,25 @@ UPDATE written_tags AS w
  WHERE w.policy = %(policy)s AND w.source_registry = %(registry)s AND NOT w.deleted
    AND w.source_repository = ANY(%(repositories)s)
 """
-_IS_DUE: Final = "missing_since <= %(before)s"
+# What the execution brings to the same place from elsewhere stays: a repository of the source may have a new name.
+_BROUGHT: Final = """
+WITH brought AS MATERIALIZED (
+    SELECT DISTINCT destination_registry, destination_repository, COALESCE(NULLIF(named.there, ''), named.tag) AS tag,
+           true AS is_brought
+      FROM tasks, unnest(tags, destination_tags) AS named (tag, there)
+     WHERE execution_id = %(execution)s AND operation = 'COPY')
+"""
+_IS_DUE: Final = "(missing_since <= %(before)s AND is_brought IS NULL)"
 _OF_POLICY: Final = """
+  FROM written_tags LEFT JOIN brought USING (destination_registry, destination_repository, tag)
  WHERE policy = %(policy)s AND source_registry = %(registry)s AND NOT deleted
    AND destination_registry = ANY(%(destinations)s)
 """
 _COUNTS: Final = (
-    "SELECT destination_registry AS registry, destination_repository AS repository, count(*) AS written, "
+    _BROUGHT + "SELECT destination_registry AS registry, destination_repository AS repository, count(*) AS written, "
     "count(*) FILTER (WHERE "
     + _IS_DUE
-    + ") AS due FROM written_tags"
+    + ") AS due"
     + _OF_POLICY
     + """
  GROUP BY destination_registry, destination_repository
@@ -112,9 +121,9 @@ HAVING bool_or("""
 """
 )
 _DUE: Final = (
-    "SELECT "
+    _BROUGHT
+    + "SELECT "
     + _COLUMNS
-    + " FROM written_tags"
     + _OF_POLICY
     + " AND "
     + _IS_DUE

@@ -44,6 +44,23 @@ ON CONFLICT ON CONSTRAINT written_tags_pkey DO UPDATE
        write_time = excluded.write_time, deleted = false, missing_since = NULL
 """
 )
+# What the policy wrote from somewhere else, and has from here now, is missed from now on when it is missed here.
+_HAS_ANOTHER_SOURCE: Final = (
+    """
+WITH results AS ("""
+    + _EACH_RESULT
+    + """)
+UPDATE written_tags AS w
+   SET source_registry = results.source_registry, source_repository = results.source_repository,
+       source_tag = results.result_tag, source_digest = results.result_digest, missing_since = NULL
+  FROM results
+ WHERE results.operation = 'COPY' AND results.outcome = 'UNCHANGED' AND NOT w.deleted AND w.digest = results.digest
+   AND (w.policy, w.destination_registry, w.destination_repository, w.tag)
+       = (results.policy, results.destination_registry, results.destination_repository, results.tag)
+   AND (w.source_registry, w.source_repository, w.source_tag)
+       <> (results.source_registry, results.source_repository, results.result_tag)
+"""
+)
 # A deletion reports the tag that it has deleted; what that is at the source, the task says.
 _DELETED: Final = (
     """
@@ -98,6 +115,7 @@ async def remember(
     """Takes over what these tasks, which have ended, have copied and deleted."""
     if copies:
         await conn.execute(_COPIED, {"tasks": list(copies), "now": now})
+        await conn.execute(_HAS_ANOTHER_SOURCE, {"tasks": list(copies)})
     if deletions:
         for statement in (_DELETED, _GONE, _CHANGED):
             await conn.execute(statement, {"tasks": list(deletions), "now": now})

@@ -185,3 +185,10 @@ async def test_all_pages_are_looked_at(world: World) -> None:
     for name in names[::50]:
         world.delete("a", name, "v")
     assert await held(world, policy) == [(name, "v") for name in names[::50]]
+
+
+async def test_what_comes_to_the_same_place_from_elsewhere_stays(world: World) -> None:
+    policy = await mirrored(world, mapping={"namespace": "m"})
+    world.registries["registries/a"]["team/x"] = world.registries["registries/a"].pop("x")
+    world.delete("a", "team/x", "v1")
+    assert await held(world, policy) == [("m/x", "v1")]

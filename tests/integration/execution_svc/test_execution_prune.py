@@ -224,3 +224,27 @@ async def test_a_retry_looks_again_whether_it_is_still_missing(world: World, aft
 
     assert [tag for *_, tag in world.deleted] == ["v2"]
     assert (await world.executions.get(failed.id)).state is ExecutionState.SUCCEEDED
+
+
+async def test_what_another_repository_brings_to_the_same_place_stays(world: World) -> None:
+    """The repository has a new name at the source, and the mapping leads from both to one place."""
+    policy = await mirrored(world, 3, mapping={"namespace": "m"}, prune={"max_percent": 50, "grace_period": "3600s"})
+    world.registries["registries/a"] = {"team/x": dict(world.tags("a", "x"))}
+    for _ in range(3):
+        execution = await world.run(policy)
+        world.clock.advance(timedelta(hours=2))
+    assert (execution.state, world.deleted, len(world.tags("b", "m/x"))) == (ExecutionState.SUCCEEDED, [], 3)
+
+    world.delete("a", "team/x", "v1")
+    await world.run(policy)
+    assert world.deleted == []  # the time begins now
+    world.clock.advance(timedelta(hours=2))
+    await world.run(policy)
+    assert [tag for *_, tag in world.deleted] == ["v1"]
+
+
+async def test_what_another_repository_brings_is_seen_in_the_first_run(world: World) -> None:
+    policy = await mirrored(world, 3, mapping={"namespace": "m"})
+    world.registries["registries/a"] = {"team/x": dict(world.tags("a", "x"))}
+    await world.run(policy)
+    assert (world.deleted, len(world.tags("b", "m/x"))) == ([], 3)
