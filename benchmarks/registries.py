@@ -38,6 +38,17 @@ storage:
   maintenance: {{uploadpurging: {{enabled: false}}}}
 http: {{addr: "{host}", secret: "for benchmarks"{tls}}}
 """
+# As policy_svc/events/README.md teaches it.
+_NOTIFICATIONS: Final = """\
+notifications:
+  endpoints:
+    - name: transship
+      url: "{url}"
+      headers: {{Authorization: ["{authorization}"]}}
+      timeout: 5s
+      threshold: 3
+      backoff: 1s
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,14 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Where a registry tells what happens to it."""
+
+    url: str
+    authorization: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
     """A running registry and the directory of its content."""
 
@@ -68,16 +87,23 @@ class Registry:
 
 
 @contextmanager
-def running_registry(certificate: Certificate | None = None, *, like: Path | None = None) -> Iterator[Registry]:
-    """A docker-registry of its own on a free port, empty or with a copy of the content of another."""
+def running_registry(
+    certificate: Certificate | None = None,
+    *,
+    like: Path | None = None,
+    host: str | None = None,
+    notify: Notify | None = None,
+) -> Iterator[Registry]:
+    """A docker-registry of its own on a free port or the given one, empty or with a copy of the content of another."""
     with tempfile.TemporaryDirectory(prefix="transship-bench-registry-") as name:
         directory = Path(name)
         content = directory / "content"
         if like is not None:
             shutil.copytree(like, content)
-        host = f"127.0.0.1:{_free_port()}"
+        host = host or free_host()
         config = directory / "config.yml"
-        config.write_text(_CONFIG.format(content=content, host=host, tls=_tls_of(certificate)))
+        told = _NOTIFICATIONS.format(url=notify.url, authorization=notify.authorization) if notify else ""
+        config.write_text(_CONFIG.format(content=content, host=host, tls=_tls_of(certificate)) + told)
         log = directory / "registry.log"
         with _process([_program("docker-registry"), "serve", str(config)], log):
             _wait_until_ready(host, log)
@@ -165,8 +191,8 @@ def _wait_until_ready(host: str, log: Path) -> None:
     raise RuntimeError(f"the registry did not start:\n{log.read_text()}")
 
 
-def _free_port() -> int:
+def free_host() -> str:
+    """An address on loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return f"127.0.0.1:{probe.getsockname()[1]}"
