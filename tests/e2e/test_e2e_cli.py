@@ -1,6 +1,7 @@
 """The command line over a running stack: what a person does from the first registry to the last log line."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -9,10 +10,11 @@ import pytest
 
 from oci_client.testing import FakeRegistry
 from tests.e2e.content import RealRegistry, everything, skopeo_push
-from tests.e2e.stack import ADAPTER, Answer, Stack
+from tests.e2e.stack import ADAPTER, ROOT, Answer, Stack
 from tests.registries import PASSWORD, USERNAME
 
 pytestmark = pytest.mark.e2e
+GUIDE = ROOT / "docs/policies.md"
 
 
 def named(what: str) -> str:
@@ -71,6 +73,28 @@ async def test_a_copy_needs_nothing_prepared(stack: Stack) -> None:
         assert copied.out.startswith("SUCCEEDED: 1 of 1 tasks")
         assert goal.store.names == ["copied"]
         assert goal.store.repository("copied").tags == {"1.0": digest}
+
+
+async def test_the_guide_of_policies_is_true(stack: Stack) -> None:
+    """Each file of docs/policies.md is taken by the real services, and once applied changes nothing a second time."""
+    files = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    policies = [block for block in files if block.startswith("policies:")]
+    assert len(policies) >= 8
+    for name, adapter in (("hub", ADAPTER), ("mirror", ADAPTER), ("harbor", "harbor")):
+        url = f"https://{name}.example"
+        await stack.cli("registry", "create", name, "--type", adapter, "--url", url, "--no-check")
+    for block in policies:
+        await stack.cli("policy", "apply", "-f", "-", "--dry-run", stdin=block)
+    assert (await stack.cli("policy", "export")).out.count("- id: nightly\n") == 0
+
+    for block in policies:
+        await stack.cli("policy", "apply", "-f", "-", "--yes", stdin=block)
+        again = await stack.cli("policy", "apply", "-f", "-", "--yes", stdin=block)
+        assert (again.out, again.err.count("nothing changes")) == ("", block.count("- id: "))
+    ids = re.findall(r"- id: (\S+)", "".join(policies))
+    exported = (await stack.cli("policy", "export", *ids)).out
+    again = await stack.cli("policy", "apply", "-f", "-", "--yes", stdin=exported)
+    assert again.err.count("nothing changes") == len(ids)
 
 
 async def test_two_stacks_side_by_side(stack: Stack, second: Stack) -> None:

@@ -42,3 +42,9 @@ def test_every_dependency_has_its_reason() -> None:
     names = {re.split(r"[\[=<>]", each)[0] for group in groups for each in group}
     reasons = (ROOT / "docs/decisions/0001-dependencies.md").read_text()
     assert {name for name in names if not re.search(rf"(?<![\w-]){name}(?![\w-])", reasons)} == set()
+
+
+def test_tests_that_the_page_on_harbor_names_exist() -> None:
+    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", (ROOT / "docs/harbor.md").read_text())
+    missing = [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()]
+    assert (missing, len(named) >= 20) == ([], True)
