@@ -21,6 +21,7 @@ CREATE TABLE written_tags (
 );
 
 CREATE INDEX written_tags_at ON written_tags (destination_registry, destination_repository, tag);
+CREATE INDEX written_tags_of_digest ON written_tags (destination_registry, destination_repository, digest);
 CREATE INDEX written_tags_from ON written_tags (policy, source_registry, source_repository);
 CREATE INDEX written_tags_copied_from ON written_tags (source_registry, source_repository, source_tag) WHERE NOT deleted;
 CREATE INDEX written_tags_deleted ON written_tags (write_time) WHERE deleted;

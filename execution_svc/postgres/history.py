@@ -22,10 +22,14 @@ WITH RECURSIVE came AS (
     SELECT asked.place, w.deleted, w.source_registry, w.source_repository, w.source_tag, w.source_digest
       FROM unnest(%(repositories)s::text[], %(tags)s::text[], %(digests)s::text[]) WITH ORDINALITY
            AS asked (repository, tag, digest, place)
-      JOIN written_tags AS w
-        ON w.destination_registry = %(registry)s AND w.destination_repository = asked.repository
-       AND (w.tag = asked.tag OR asked.tag = '') AND w.deleted = %(deleted)s
-       AND (w.deleted OR w.digest = asked.digest) AND asked.tag || asked.digest <> ''
+     CROSS JOIN LATERAL (
+           SELECT * FROM written_tags
+            WHERE destination_registry = %(registry)s AND destination_repository = asked.repository
+              AND tag = asked.tag AND asked.tag <> '' AND deleted = %(deleted)s AND (deleted OR digest = asked.digest)
+            UNION ALL
+           SELECT * FROM written_tags
+            WHERE destination_registry = %(registry)s AND destination_repository = asked.repository
+              AND digest = asked.digest AND asked.tag = '' AND NOT deleted AND NOT %(deleted)s) AS w
      WHERE NOT EXISTS (SELECT FROM written_tags AS since
                         WHERE since.source_registry = w.destination_registry
                           AND since.source_repository = w.destination_repository
@@ -59,6 +63,9 @@ _WITH_DIGEST: Final = (
 """
 )
 
+# Many tags may have become missing since the statistics were made; taken for few, each would be looked for by itself
+# among all that were listed.
+_JOIN_AS_A_WHOLE: Final = "SET LOCAL enable_nestloop = off"
 _LOCK: Final = "SELECT FROM executions WHERE id = %(execution)s AND flow_token = %(token)s FOR NO KEY UPDATE"
 _LISTED: Final = """
 WITH listed AS MATERIALIZED (
@@ -175,6 +182,7 @@ class PostgresHistory:
     async def unlisted(self, lease: FlowLease) -> list[str]:
         async with self._pool.connection() as conn:
             await _hold(conn, lease)
+            await conn.execute(_JOIN_AS_A_WHOLE)
             await conn.execute(_FOUND_AGAIN, _of(lease))
             cursor = await conn.execute(_UNLISTED, _of(lease))
             return [repository for (repository,) in await cursor.fetchall()]
@@ -194,7 +202,8 @@ class PostgresHistory:
             await conn.execute(_LOOKED_AT, parameters)
 
     async def count_due(self, lease: FlowLease, before: datetime) -> list[RepositoryCount]:
-        async with single(self._pool) as conn, conn.cursor(row_factory=class_row(RepositoryCount)) as cursor:
+        async with self._pool.connection() as conn, conn.cursor(row_factory=class_row(RepositoryCount)) as cursor:
+            await cursor.execute(_JOIN_AS_A_WHOLE)
             await cursor.execute(_COUNTS, {**_of(lease), "before": before})
             return await cursor.fetchall()
 
@@ -207,7 +216,8 @@ class PostgresHistory:
             "after_tag": after.tag if after else "",
             "limit": limit,
         }
-        async with single(self._pool) as conn, conn.cursor(row_factory=class_row(WrittenTag)) as cursor:
+        async with self._pool.connection() as conn, conn.cursor(row_factory=class_row(WrittenTag)) as cursor:
+            await cursor.execute(_JOIN_AS_A_WHOLE)
             await cursor.execute(_DUE, parameters)
             return await cursor.fetchall()
 
