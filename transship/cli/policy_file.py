@@ -26,6 +26,7 @@ _POLICIES: Final = "policies"
 _ID: Final = "id"
 _MERGE_KEY: Final = "tag:yaml.org,2002:merge"
 _Field = Any  # a field's descriptor, of which there are two classes
+_LINE_BREAKS: Final = frozenset("\x85\u2028\u2029")
 # A field of these is written as text or a number, not as a mapping.
 _WELL_KNOWN: Final = "google.protobuf."
 _SERVERS: Final = frozenset({FieldBehavior.Value("OUTPUT_ONLY"), FieldBehavior.Value("IDENTIFIER")})
@@ -155,6 +156,13 @@ class _Dumper(yaml.SafeDumper):
     """Puts quotes around text that the loader would take for something else."""
 
 
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # Unicode's line breaks are written as they are unless in double quotes, and read as spaces.
+    style = '"' if _LINE_BREAKS.intersection(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 for _yaml in (_Loader, _Dumper):
     _yaml.yaml_implicit_resolvers = {}
     for _tag, _pattern, _first in (

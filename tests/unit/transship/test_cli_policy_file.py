@@ -2,7 +2,7 @@
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transship.cli.policy_file import MistakeInFile, read_policies, write_policies
@@ -74,10 +74,14 @@ def test_a_mistake_is_told_with_its_place(text: str, mistake: str) -> None:
 
 
 TEXTS = st.one_of(
-    st.text(min_size=1), st.sampled_from(["on", "no", "1e3", "22:00", "0x1f", "1_000", "~", "null", "2026-11-24"])
+    st.text(min_size=1),
+    st.sampled_from(
+        ["on", "no", "1e3", "22:00", "0x1f", "1_000", "~", "null", "2026-11-24", "a\x85b", "\u2028", "a\nb"]
+    ),
 )
 
 
+@example("x", "\x85", 0)
 @given(TEXTS, TEXTS, st.integers(0, 9))
 def test_what_is_written_is_read_as_the_same(glob: str, description: str, count: int) -> None:
     policy = Policy(
