@@ -65,6 +65,16 @@ async def test_the_young_are_kept(four: Stores) -> None:
     assert await kept(four, "policies/p", Retention(max_age=7 * HOUR)) == "cd"
 
 
+async def test_the_age_counts_from_the_end(stores: Stores) -> None:
+    await stores.executions.create(a_request("long"))
+    lease = await claimed(stores)
+    await stores.flows.write_tasks(lease, [a_task("t")], NOW)
+    await stores.flows.complete_listing(lease, NOW)
+    (job,) = await stores.jobs.claim_tasks(10, NOW)
+    await stores.jobs.fold([a_status(job.key, TaskState.SUCCEEDED)], NOW + 8 * HOUR)
+    assert await kept(stores, "policies/p", Retention(max_age=2 * HOUR)) == "long"
+
+
 async def test_either_limit_is_enough(four: Stores) -> None:
     assert await kept(four, "policies/p", Retention(max_count=3, max_age=6 * HOUR)) == "d"
 

@@ -29,6 +29,14 @@ def test_what_is_let_through_is_within_the_guard(rule: PruneRule, counts: list[R
     assert bool(rule.guard(counts)) is (not within or unguarded)
 
 
+@pytest.mark.parametrize("rule", [PruneRule(max_percent=30), PruneRule(max_tags=3)])
+def test_one_more_than_allowed_is_too_much(rule: PruneRule) -> None:
+    assert [bool(rule.guard([RepositoryCount(registry="r", repository="x", written=10, due=n)])) for n in (3, 4)] == [
+        False,
+        True,
+    ]
+
+
 def test_the_guard_says_how_much_is_missing_and_allowed() -> None:
     count = RepositoryCount(registry="r", repository="x", written=10, due=3)
     (place,) = PruneRule(max_percent=25).guard([count])
