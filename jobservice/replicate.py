@@ -82,6 +82,7 @@ class ReplicateHandler:
         return ReferenceCopier(
             route,
             graph,
+            novelty=novelty,
             override=work.override,
             options=work.options,
             backup_tag=work.backup_tag,

@@ -228,6 +228,7 @@ class EngineJob:
         self._copier = ReferenceCopier(
             route,
             graph,
+            novelty=novelty,
             override=override,
             options=options,
             backup_tag=backup_tag,

@@ -12,6 +12,7 @@ from jobservice.engine.chunks import ChunkSizes
 from jobservice.engine.connections import STALL_TIMEOUT_S, Connections
 from jobservice.engine.exchange import Origin
 from jobservice.engine.flights import Flights
+from jobservice.engine.inhabited import Inhabited
 from jobservice.engine.window import RegistryGate
 from oci_client.auth import Authorizer
 from oci_client.client import RegistryClient
@@ -41,6 +42,7 @@ class Endpoint:
     max_bytes_per_second: int = 0
     flights: Flights = field(default_factory=Flights)
     chunks: ChunkSizes = field(default_factory=ChunkSizes)
+    inhabited: Inhabited = field(default_factory=Inhabited)
 
     @classmethod
     def open(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Final
@@ -13,6 +13,7 @@ from jobservice.engine.decisions import Decider, Decision, first_failure
 from jobservice.engine.errors import CopyError, failing_at
 from jobservice.engine.graph import GraphCopier
 from jobservice.engine.lookups import at_destination, source_manifest
+from jobservice.engine.novelty import Novelty
 from jobservice.engine.ports import Log
 from jobservice.engine.referrer_lists import SourceReferrers
 from jobservice.engine.referrers import ReferrerCopier, cosign_tags
@@ -31,7 +32,12 @@ from oci_client.digest import Digest
 from oci_client.manifest import Manifest
 
 AS_THEY_ARE: Final = TransferOptions()
+# From so many on, a list of the destination's tags costs less than to look for each, if there turn out to be none.
+LIST_FIRST_REFERENCES: Final = 4
 REFERENCES_AT_ONCE: Final = 32  # of one job; the gates of the registries decide how many requests that makes
+
+
+_Settle = Callable[[ArtifactReference], Awaitable[tuple[Decision, ReferenceResult]]]
 
 
 class ReferenceCopier:
@@ -42,6 +48,7 @@ class ReferenceCopier:
         route: Route,
         graph: GraphCopier,
         *,
+        novelty: Novelty,
         override: bool,
         options: TransferOptions = AS_THEY_ARE,
         backup_tag: str = "",
@@ -50,6 +57,8 @@ class ReferenceCopier:
     ) -> None:
         self._route = route
         self._graph = graph
+        self._novelty = novelty
+        self._override = override
         self._decider = Decider(route, override=override, platforms=options.platforms)
         self._options = options
         self._progress = progress
@@ -63,14 +72,21 @@ class ReferenceCopier:
     async def copy(self, references: Sequence[ArtifactReference]) -> list[ReferenceResult]:
         """Copy them side by side and tell how each ended."""
         self._progress.references_total += len(references)
+        settle = self._bring if await self._may_skip_looking(references) else self._settle
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._copy_one(each), name=f"copy {each}") for each in references]
+            tasks = [group.create_task(self._copy_one(each, settle), name=f"copy {each}") for each in references]
         return [task.result() for task in tasks]
 
-    async def _copy_one(self, reference: ArtifactReference) -> ReferenceResult:
+    async def _may_skip_looking(self, references: Sequence[ArtifactReference]) -> bool:
+        """Tell whether each of them is missing at the destination for sure, or may be overwritten if it comes up."""
+        if not self._override or self._options.platforms or len(references) < LIST_FIRST_REFERENCES:
+            return False
+        return await self._novelty.is_surely_new()
+
+    async def _copy_one(self, reference: ArtifactReference, settle: _Settle) -> ReferenceResult:
         async with self._places:
             try:
-                decision, result = await self._settle(reference)
+                decision, result = await settle(reference)
                 if self._options.referrers and result.failure is None:
                     await self._copy_referrers(decision)
             except* CopyError as errors:
@@ -92,12 +108,19 @@ class ReferenceCopier:
             case _:
                 return await self._copied(decision)
 
+    async def _bring(self, reference: ArtifactReference) -> tuple[Decision, ReferenceResult]:
+        """Bring one reference to a destination that has none, without looking for it there, nor for its digest here."""
+        manifest = await source_manifest(self._route, str(reference))
+        found = replace(reference, digest=manifest.digest)
+        return await self._copied(Decision(reference=found, action=Action.COPY, manifest=manifest))
+
     async def _copied(self, decision: Decision) -> tuple[Decision, ReferenceResult]:
         """Copy, and return the decision with what was copied: somebody may have moved the tag since."""
         found = decision.reference
         manifest = decision.manifest or await source_manifest(self._route, str(found))
         kept = await self._kept(decision, manifest)
         await self._graph.push(manifest, found.tag_there or manifest.digest)
+        self._novelty.end()
         copied = found if self._options.platforms else replace(found, digest=manifest.digest)
         there = "" if manifest.digest == copied.digest else manifest.digest
         result = ReferenceResult(reference=copied, outcome=Outcome.COPIED, backup_tag=kept, destination_digest=there)

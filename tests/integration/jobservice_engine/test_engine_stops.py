@@ -8,6 +8,7 @@ import pytest
 
 from jobservice.engine.errors import CopyError
 from jobservice.engine.graph import GraphCopier
+from jobservice.engine.novelty import Novelty
 from jobservice.engine.references import ReferenceCopier
 from jobservice.engine.transfer import Route
 from jobservice.transfer import ArtifactReference, Failure, Progress
@@ -41,7 +42,8 @@ async def test_a_stop_beside_an_error_is_not_lost(worker: Worker, source: FakeRe
         destination=worker.destination,
         destination_repository="library/app",
     )
-    copier = ReferenceCopier(route, graph, override=True, progress=Progress(), log=ListLog())
+    novelty = Novelty(route.destination, route.destination_repository)
+    copier = ReferenceCopier(route, graph, novelty=novelty, override=True, progress=Progress(), log=ListLog())
     task = asyncio.create_task(copier.copy([ArtifactReference(tag="1")]))
     await graph.begun.wait()
 
