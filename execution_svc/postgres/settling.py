@@ -45,7 +45,8 @@ UPDATE executions
    SET state = CASE WHEN failure IS NOT NULL OR tasks_failed > 0 THEN 'FAILED'
                     WHEN tasks_stopped > 0 OR NOT listing_complete THEN 'STOPPED'
                     ELSE 'SUCCEEDED' END,
-       state_message = CASE WHEN listing_complete AND tasks_total = 0 THEN %(nothing)s ELSE state_message END,
+       state_message = CASE WHEN listing_complete AND tasks_total = 0 AND state_message = '' THEN %(nothing)s
+                            ELSE state_message END,
        end_time = %(now)s,
        flow_token = NULL,
        flow_leased_until = NULL

@@ -418,7 +418,7 @@ class MemoryStore:
         listed = present.listing_complete or present.failure or present.state is ExecutionState.STOPPING
         if not present.state.is_final and listed and not counts.pending and not counts.running:
             self._drop_lease(row)
-            empty = present.listing_complete and not counts.total
+            empty = present.listing_complete and not counts.total and not present.state_message
             message = NOTHING_TO_REPLICATE if empty else present.state_message
             self._change(row, state=_ending(present), state_message=message, end_time=now)
         return self._execution(row)

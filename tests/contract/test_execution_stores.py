@@ -470,6 +470,7 @@ async def test_another_run_of_the_flow_decides_anew_what_comes_after_the_copies(
     await stores.flows.complete_listing(lease, NOW, "Nothing was pruned.")
     ended = await present(stores)
     assert (ended.task_counts.total, ended.state) == (0, ExecutionState.SUCCEEDED)
+    assert ended.state_message == "Nothing was pruned."
 
 
 async def test_an_empty_listing_succeeds(stores: Stores) -> None:
