@@ -20,7 +20,7 @@ _LIES: dict[str, tuple[Effect, Action, str]] = {
     "bad/blob-short": (effects.truncate(to=150), Action.BLOB, "SIZE_MISMATCH"),
     "bad/blob-cut": (effects.cut_download(after=0), Action.BLOB, "BODY_TRUNCATED"),
     "bad/blob-gone": (effects.answer_with(404, code="BLOB_UNKNOWN"), Action.BLOB, "BLOB_UNKNOWN"),
-    "bad/manifest-garbled": (effects.flip_byte(at=100), Action.MANIFEST, "MANIFEST_INVALID"),
+    "bad/manifest-garbled": (effects.flip_byte(at=100), Action.MANIFEST, "DIGEST_MISMATCH"),
     "bad/manifest-other": (_OTHER_DIGEST, Action.MANIFEST, "DIGEST_MISMATCH"),
     "bad/manifest-page": (_PAGE, Action.MANIFEST, "UNEXPECTED_ANSWER"),
     "bad/tags-page": (_PAGE, Action.TAGS, "UNEXPECTED_ANSWER"),
