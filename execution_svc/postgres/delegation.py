@@ -165,8 +165,8 @@ class PostgresDelegationStore:
 
 
 async def _say_who_waits(conn: Connection, said: Mapping[str, str], allowed: Mapping[str, int | None]) -> None:
-    """Writes only what has changed: this is asked every other second."""
-    waits = [each for each, tasks in allowed.items() if tasks == 0 and said[each] != OUTSIDE_OF_WINDOWS]
+    """Writes only what has changed, since this is asked every other second, and nothing over what is said already."""
+    waits = [each for each, tasks in allowed.items() if tasks == 0 and not said[each]]
     goes_on = [each for each, tasks in allowed.items() if tasks != 0 and said[each] == OUTSIDE_OF_WINDOWS]
     for message, executions in ((OUTSIDE_OF_WINDOWS, waits), ("", goes_on)):
         if executions:

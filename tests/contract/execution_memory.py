@@ -299,7 +299,7 @@ class MemoryStore:
 
     def _say_if_it_waits(self, row: _Row, now: datetime) -> None:
         if _allowed(row, now) == 0:
-            self._change(row, state_message=OUTSIDE_OF_WINDOWS)
+            self._change(row, state_message=row.execution.state_message or OUTSIDE_OF_WINDOWS)
         elif row.execution.state_message == OUTSIDE_OF_WINDOWS:
             self._change(row, state_message="")
 

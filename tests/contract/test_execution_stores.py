@@ -569,13 +569,15 @@ async def test_executions_take_turns(stores: Stores) -> None:
     assert (turns.count("b"), turns.count("a")) == (3, 2)
 
 
-async def limited(stores: Stores, *tasks: PlannedTask, name: str, policy: str = "policies/p", **limits: object) -> None:
+async def limited(
+    stores: Stores, *tasks: PlannedTask, message: str = "", name: str, policy: str = "policies/p", **limits: object
+) -> None:
     """An execution of a policy with limits, whose listing brought these tasks."""
     request = replace(a_request(name), policy=Policy.of_document({**POLICY.document, "name": policy, **limits}))
     await stores.executions.create(request)
     lease = await claimed(stores)
     await stores.flows.write_tasks(lease, tasks, NOW)
-    await stores.flows.complete_listing(lease, NOW)
+    await stores.flows.complete_listing(lease, NOW, message)
 
 
 async def test_a_limit_holds_over_all_executions_of_a_policy(stores: Stores) -> None:
@@ -626,6 +628,15 @@ async def test_outside_of_its_windows_an_execution_waits_and_says_so(stores: Sto
     assert (job.key.task, (await present(stores)).state_message) == ("t", "")
     assert await stores.jobs.claim_tasks(10, NOW) == []
     assert (await present(stores)).state_message == ""  # nothing of it waits
+
+
+async def test_what_there_was_to_say_is_not_lost_while_it_waits(stores: Stores) -> None:
+    noon = [{"start": "12:00", "end": "13:00"}]
+    await limited(stores, a_task("t"), message="Nothing was pruned.", name=E, windows=noon)
+    assert await stores.jobs.claim_tasks(10, NOW) == []
+    await stores.jobs.claim_tasks(10, NOW + timedelta(hours=12))
+
+    assert (await present(stores)).state_message == "Nothing was pruned."
 
 
 async def test_a_window_hands_out_no_more_than_can_end_soon_after_it(stores: Stores) -> None:

@@ -157,7 +157,8 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryExecution(self, request, context):
-        """Starts the tasks of an ended execution that failed or were stopped once more, and returns it running again.
+        """Starts the tasks of an ended execution that failed or were stopped once more, and returns it running again. It does
+        not wait for other executions of the policy. What was to be pruned is decided on anew.
 
         Errors:
         * NOT_FOUND (`EXECUTION_NOT_FOUND`): no such execution.

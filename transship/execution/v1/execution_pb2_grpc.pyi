@@ -79,7 +79,8 @@ class ExecutionServiceStub:
     * FAILED_PRECONDITION (`EXECUTION_FINISHED`): it has ended; the metadata `state` says how.
     """
     RetryExecution: _grpc.UnaryUnaryMultiCallable[_execution_pb2.RetryExecutionRequest, _execution_pb2.Execution]
-    """Starts the tasks of an ended execution that failed or were stopped once more, and returns it running again.
+    """Starts the tasks of an ended execution that failed or were stopped once more, and returns it running again. It does
+    not wait for other executions of the policy. What was to be pruned is decided on anew.
 
     Errors:
     * NOT_FOUND (`EXECUTION_NOT_FOUND`): no such execution.
@@ -167,7 +168,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     * FAILED_PRECONDITION (`EXECUTION_FINISHED`): it has ended; the metadata `state` says how.
     """
     RetryExecution: _aio.UnaryUnaryMultiCallable[_execution_pb2.RetryExecutionRequest, _execution_pb2.Execution]  # type: ignore[assignment]
-    """Starts the tasks of an ended execution that failed or were stopped once more, and returns it running again.
+    """Starts the tasks of an ended execution that failed or were stopped once more, and returns it running again. It does
+    not wait for other executions of the policy. What was to be pruned is decided on anew.
 
     Errors:
     * NOT_FOUND (`EXECUTION_NOT_FOUND`): no such execution.
@@ -288,7 +290,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_pb2.RetryExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.Execution, _abc.Awaitable[_execution_pb2.Execution]]:
-        """Starts the tasks of an ended execution that failed or were stopped once more, and returns it running again.
+        """Starts the tasks of an ended execution that failed or were stopped once more, and returns it running again. It does
+        not wait for other executions of the policy. What was to be pruned is decided on anew.
 
         Errors:
         * NOT_FOUND (`EXECUTION_NOT_FOUND`): no such execution.
