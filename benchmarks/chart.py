@@ -30,11 +30,12 @@ def draw(results: Results, *paths: Path) -> None:
     for panel in panels.flat[len(cases) :]:
         panel.axis("off")
     for panel, case in zip(panels.flat, cases, strict=False):
-        shown = [each for each in results.of(case) if each.usage]
-        walls = [each.usage.wall_s for each in shown if each.usage]
+        shown = results.of(case)
+        walls = [each.usage.wall_s if each.usage else 0.0 for each in shown]
         colours = [_OURS_COLOUR if each.contender == Ours.name else _OTHER_COLOUR for each in shown]
         bars = panel.barh([each.contender for each in shown], walls, color=colours)
-        panel.bar_label(bars, fmt="%.2f s", padding=3, fontsize=8)
+        labels = [f"{each.usage.wall_s:.2f} s" if each.usage else "failed" for each in shown]
+        panel.bar_label(bars, labels=labels, padding=3, fontsize=8)
         panel.set_title(f"{case}: {TITLES[case]}", fontsize=9, loc="left")
         panel.invert_yaxis()
         panel.margins(x=0.2)
