@@ -81,7 +81,8 @@ class ReferenceCopier:
         """Tell whether each of them is missing at the destination for sure, or may be overwritten if it comes up."""
         if not self._override or self._options.platforms or len(references) < LIST_FIRST_REFERENCES:
             return False
-        return await self._novelty.is_surely_new()
+        # A list of tags does not tell of what has none.
+        return all(each.tag_there for each in references) and await self._novelty.is_surely_new()
 
     async def _copy_one(self, reference: ArtifactReference, settle: _Settle) -> ReferenceResult:
         async with self._places:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from jobservice.transfer import Outcome, ReferenceResult
+from jobservice.transfer import ArtifactReference, Outcome, ReferenceResult
 from oci_client.testing import Action, FakeRegistry, Match, effects
 from tests.engine_kit import Worker, content
 
@@ -87,3 +87,18 @@ async def test_a_tag_that_is_gone_fails_alone(worker: Worker, source: FakeRegist
     failure = results[-1].failure
     assert failure is not None
     assert failure.reason == "MANIFEST_UNKNOWN"
+
+
+async def test_artifacts_without_tags_are_looked_for(
+    worker: Worker, source: FakeRegistry, destination: FakeRegistry, images: dict[str, str]
+) -> None:
+    """No list of tags tells whether they are there."""
+    references = [ArtifactReference(tag="", digest=digest) for digest in images.values()]
+    await worker.job().copy(*references)
+    source.log.reset()
+
+    async with Worker(source, destination) as another:
+        results = await another.job().copy(*references)
+
+    assert outcomes(results) == [Outcome.UNCHANGED] * len(TAGS)
+    assert source.log.count(action=Action.MANIFEST) == 0
