@@ -1,5 +1,6 @@
 """Real registries for tests: processes of the distribution project's own implementation."""
 
+import re
 import socket
 import subprocess
 import time
@@ -22,12 +23,14 @@ _HTPASSWD_LINE = f"{USERNAME}:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWd
 
 _CONFIG = """\
 version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
+log: {{level: error}}
 storage:
   filesystem: {{rootdirectory: "{root}"}}
   delete: {{enabled: true}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
 http: {{addr: "{host}", secret: "for-tests-only"}}
+# Without it no manifest may say that a layer is somewhere else.
+validation: {{manifests: {{urls: {{allow: ["^https://"]}}}}}}
 """
 
 # As policy_svc/events/README.md teaches it, but that it is told of everything.
@@ -42,6 +45,21 @@ notifications:
       backoff: 200ms
       ignore: {{actions: {ignored}}}
 """
+
+
+# As the registry writes it before it sends the last of its answer.
+_ACCESS = re.compile(
+    r'^\S+ - \S+ \[.*?\] "(?P<method>[A-Z]+) (?P<path>[^ ?]+)\S* HTTP/1\.1" (?P<status>\d+) ', re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that a registry has answered; the path is without its query."""
+
+    method: str
+    path: str
+    status: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,24 +85,30 @@ class DockerRegistry:
         self._htpasswd = htpasswd
         self._notify = notify
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = directory / "registry.log"
         self.host = host
 
     @property
     def url(self) -> str:
         return f"http://{self.host}"
 
+    @property
+    def requests(self) -> list[Asked]:
+        """What it was asked, in the order of the answers, by its own log."""
+        found = _ACCESS.finditer(self._log.read_text())
+        return [Asked(each["method"], each["path"], int(each["status"])) for each in found]
+
     def __enter__(self) -> Self:
         program = which("docker-registry")
         if program is None:
             pytest.skip("docker-registry is not installed")
         self.host = self.host or free_host()
-        log = self._directory / "registry.log"
-        with log.open("wb") as output:
+        with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 [program, "serve", str(self._write_config())], stdout=output, stderr=subprocess.STDOUT
             )
         try:
-            self._wait_until_ready(log)
+            self._wait_until_ready()
         except BaseException:
             self._stop()
             raise
@@ -110,7 +134,7 @@ class DockerRegistry:
         path.write_text(config)
         return path
 
-    def _wait_until_ready(self, log: Path) -> None:
+    def _wait_until_ready(self) -> None:
         assert self._process is not None
         address, port = self.host.split(":")
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -121,7 +145,7 @@ class DockerRegistry:
                 time.sleep(POLL_INTERVAL_S)
             else:
                 return
-        raise RuntimeError(f"the registry did not start:\n{log.read_text()}")
+        raise RuntimeError(f"the registry did not start:\n{self._log.read_text()}")
 
     def _stop(self) -> None:
         if self._process is None:

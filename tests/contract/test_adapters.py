@@ -169,6 +169,15 @@ async def test_names_and_tags_are_filtered(stage: Stage, adapter: Adapter) -> No
     assert (await listed(adapter, rule(Dimension.NAME, "team/*"), excluded)).names == {("team/app", "2")}
 
 
+async def test_a_repository_whose_tags_are_all_left_out_is_nothing(stage: Stage, adapter: Adapter) -> None:
+    """Harbor makes an empty task of it where it comes from Docker Hub (its section 3.2)."""
+    await stage.push("team/app", "1", "2")
+
+    found = await listed(adapter, rule(Dimension.NAME, "team/*"), rule(Dimension.TAG, "none"))
+
+    assert (found.names, found.failures) == (set(), {})
+
+
 async def test_an_adapter_claims_only_what_its_listing_tells(stage: Stage, adapter: Adapter) -> None:
     """A type or a label that nothing has lets nothing through; a type that all have, everything."""
     await stage.push("team/app", "1")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oci_client.testing import Action, FakeRegistry, an_image
+from oci_client.testing import FakeRegistry, an_image
 from tests.e2e.content import RealRegistry, everything, nested, skopeo_pull, skopeo_push, skopeo_raw
 from tests.e2e.stack import a_policy, register, run_to_end, state_of, tags_in_results, tasks_of
 from transship.sdk import TransshipClient, destination, name_filter, tag_filter
@@ -46,44 +46,6 @@ async def test_the_selected_tags_arrive_everywhere_with_their_digests_and_no_oth
         assert skopeo_raw(other, name) == raw
         assert skopeo_raw(guarded, f"mirror/of/{name.rpartition('/')[2]}") == raw
     skopeo_pull(guarded, "mirror/of/app:1.0", str(tmp_path / "pulled"))
-
-
-async def test_what_is_there_already_costs_no_blob_and_no_push(client: TransshipClient) -> None:
-    async with FakeRegistry() as source, FakeRegistry() as goal:
-        for seed in range(5):
-            source.push_index(f"library/app-{seed}", "1.0", seed=seed * 10)
-            source.push_image(f"library/app-{seed}", "2.0", seed=seed * 10)
-        policy = a_policy(await register(client, source.url), destination(await register(client, goal.url)))
-        first = await run_to_end(client, policy)
-        source.log.reset()
-        goal.log.reset()
-
-        second = await run_to_end(client, policy)
-
-        assert [state_of(first), state_of(second)] == ["SUCCEEDED", "SUCCEEDED"]
-        assert (first.progress.references_copied, second.progress.references_unchanged) == (10, 10)
-        assert second.progress.bytes_copied == 0
-        assert {each.action for each in goal.requests} <= {Action.PING, Action.MANIFEST, Action.TAGS}
-        assert {each.method for each in goal.requests} <= {"GET", "HEAD"}
-        assert source.log.count(action=Action.BLOB) == 0
-        assert source.log.count(action=Action.MANIFEST, method="GET") == 0
-
-
-@pytest.mark.parametrize("override", [True, False])
-async def test_a_changed_tag_is_overwritten_only_when_asked(client: TransshipClient, override: bool) -> None:
-    async with FakeRegistry() as source, FakeRegistry() as goal:
-        new = source.push_image("app", "latest", seed=1)
-        old = goal.push_image("app", "latest", seed=2)
-        added = source.push_image("app", "next", seed=3)
-        to = destination(await register(client, goal.url))
-        policy = a_policy(await register(client, source.url), to, override=override)
-
-        execution = await run_to_end(client, policy)
-
-        assert state_of(execution) == "SUCCEEDED"
-        done = execution.progress
-        assert (done.references_copied, done.references_skipped) == ((2, 0) if override else (1, 1))
-        assert goal.store.repository("app").tags == {"latest": new if override else old, "next": added}
 
 
 async def test_a_repository_with_many_tags_is_spread_over_several_tasks(client: TransshipClient) -> None:

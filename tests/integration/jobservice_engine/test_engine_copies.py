@@ -223,6 +223,21 @@ async def test_a_child_that_the_destination_lost_is_brought_again(
     assert result.reference.digest == repository.tags["1"]
 
 
+async def test_two_registries_that_tell_no_digest_are_not_taken_for_equal(
+    worker: Worker, source: FakeRegistry, destination: FakeRegistry
+) -> None:
+    """Harbor compares two headers that are not there, finds them equal, and copies nothing."""
+    new = source.push_image("library/app", "1", seed=1)
+    destination.push_image("library/app", "1", seed=2)
+    for registry in (source, destination):
+        registry.misbehave(effects.with_header("Docker-Content-Digest"), match=Match(action=Action.MANIFEST))
+
+    [result] = await worker.copy("1")
+
+    assert result.outcome is Outcome.COPIED
+    assert destination.store.repository("library/app").tags == {"1": new}
+
+
 async def test_without_override_another_image_stays(
     worker: Worker, source: FakeRegistry, destination: FakeRegistry
 ) -> None:

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from registry_svc.adapters.table import AdapterTable
 from registry_svc.domain.errors import RegistryUnreachable
 from registry_svc.domain.registry import State
 from registry_svc.service.health import CONCURRENCY, HealthMonitor
-from tests.unit.registry_svc.registry_fakes import World, a_draft
+from registry_svc.service.sessions import Connector
+from tests.unit.registry_svc.registry_fakes import World, a_credential, a_draft, a_vault
 
 INTERVAL_S = 60.0
 
@@ -59,6 +61,20 @@ async def test_every_problem_makes_it_unhealthy_and_is_told(world: World, proble
     assert check.state is State.UNHEALTHY
     assert words in check.message
     assert "secret" not in check.message
+
+
+async def test_an_adapter_that_cannot_be_made_makes_it_unhealthy(world: World) -> None:
+    """Harbor logs that, and the old state stays."""
+    await world.registries.create(a_draft(id="locked", credential=a_credential()), skip_check=True)
+    await _monitor(world).check_due()
+    assert (await world.store.get("locked")).check.state is State.HEALTHY
+    world.connector = Connector(AdapterTable([world.product.type()]), a_vault())
+    world.clock.advance(INTERVAL_S * 2)
+
+    await _monitor(world).check_due()
+
+    assert (await world.store.get("hub")).check.state is State.HEALTHY
+    assert (await world.store.get("locked")).check.state is State.UNHEALTHY
 
 
 async def test_one_look_takes_no_more_than_it_can_do_at_once(world: World) -> None:
