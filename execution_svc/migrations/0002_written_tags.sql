@@ -16,6 +16,7 @@ CREATE TABLE written_tags (
     execution_id           text        NOT NULL, -- that wrote or deleted it; it may be gone
     write_time             timestamptz NOT NULL, -- or that of its deletion
     deleted                boolean     NOT NULL DEFAULT false,
+    changed                boolean     NOT NULL DEFAULT false, -- whether something else was seen at the place since
     missing_since          timestamptz, -- when the source was first seen without it
     CONSTRAINT written_tags_pkey PRIMARY KEY (policy, destination_registry, destination_repository, tag)
 );
@@ -23,7 +24,6 @@ CREATE TABLE written_tags (
 CREATE INDEX written_tags_at ON written_tags (destination_registry, destination_repository, tag);
 CREATE INDEX written_tags_of_digest ON written_tags (destination_registry, destination_repository, digest);
 CREATE INDEX written_tags_from ON written_tags (policy, source_registry, source_repository);
-CREATE INDEX written_tags_copied_from ON written_tags (source_registry, source_repository, source_tag) WHERE NOT deleted;
 CREATE INDEX written_tags_deleted ON written_tags (write_time) WHERE deleted;
 CREATE INDEX tasks_open_at ON tasks (destination_registry, destination_repository)
  WHERE state IN ('PENDING', 'RUNNING');

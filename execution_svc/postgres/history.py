@@ -15,8 +15,8 @@ from execution_svc.postgres.settling import Connection
 from service_kit.database import Pool, single
 
 # From what is at a place back to where its copies began; each step once, so that a circle ends. A copy is known by its
-# digest, but only while nothing else has been copied from there since: then somebody has taken the place back to it. A
-# deletion has no digest any more: it is ours while nothing at all has been copied from there since.
+# digest, a deletion by there being nothing, and both only until something else was seen at the place: then somebody has
+# taken it back to what we once brought.
 _ORIGINS: Final = """
 WITH RECURSIVE came AS (
     SELECT asked.place, w.deleted, w.source_registry, w.source_repository, w.source_tag, w.source_digest
@@ -30,16 +30,13 @@ WITH RECURSIVE came AS (
            SELECT * FROM written_tags
             WHERE destination_registry = %(registry)s AND destination_repository = asked.repository
               AND digest = asked.digest AND asked.tag = '' AND NOT deleted AND NOT %(deleted)s) AS w
-     WHERE NOT EXISTS (SELECT FROM written_tags AS since
-                        WHERE since.source_registry = w.destination_registry
-                          AND since.source_repository = w.destination_repository
-                          AND since.source_tag = w.tag AND since.write_time > w.write_time AND NOT since.deleted
-                          AND (w.deleted OR since.source_digest <> w.digest))
+     WHERE NOT w.changed
     UNION
     SELECT came.place, w.deleted, w.source_registry, w.source_repository, w.source_tag, w.source_digest
       FROM came JOIN written_tags AS w
         ON w.destination_registry = came.source_registry AND w.destination_repository = came.source_repository
-       AND w.tag = came.source_tag AND w.deleted = came.deleted AND (w.deleted OR w.digest = came.source_digest))
+       AND w.tag = came.source_tag AND w.deleted = came.deleted AND (w.deleted OR w.digest = came.source_digest)
+     WHERE NOT w.changed)
 SELECT place, array_agg(DISTINCT source_registry) FROM came GROUP BY place
 """
 _UNDER_WAY: Final = """

@@ -17,8 +17,7 @@ SELECT COALESCE(NULLIF(e.policy_snapshot ->> 'uid', ''), e.policy) AS policy,
        COALESCE(NULLIF(result ->> 'destination_digest', ''), result ->> 'digest') AS digest,
        tasks.source_registry, tasks.source_repository, result ->> 'outcome' AS outcome,
        tasks.id, tasks.operation, result -> 'failure' ->> 'reason' AS reason, result ->> 'tag' AS result_tag,
-       result ->> 'digest' AS result_digest,
-       e.id AS execution_id
+       result ->> 'digest' AS result_digest, e.id AS execution_id, e.start_time
   FROM tasks JOIN executions AS e ON e.id = tasks.execution_id
  CROSS JOIN LATERAL jsonb_array_elements(tasks.results) AS result
  WHERE tasks.id = ANY(%(tasks)s) AND tasks.results IS NOT NULL
@@ -41,7 +40,7 @@ ON CONFLICT ON CONSTRAINT written_tags_pkey DO UPDATE
    SET digest = excluded.digest, source_registry = excluded.source_registry,
        source_repository = excluded.source_repository, source_tag = excluded.source_tag,
        source_digest = excluded.source_digest, execution_id = excluded.execution_id,
-       write_time = excluded.write_time, deleted = false, missing_since = NULL
+       write_time = excluded.write_time, deleted = false, changed = false, missing_since = NULL
 """
 )
 # What the policy wrote from somewhere else, and has from here now, is missed from now on when it is missed here.
@@ -59,6 +58,21 @@ UPDATE written_tags AS w
        = (results.policy, results.destination_registry, results.destination_repository, results.tag)
    AND (w.source_registry, w.source_repository, w.source_tag)
        <> (results.source_registry, results.source_repository, results.result_tag)
+"""
+)
+# What was copied from a place shows what is there: if that is not what we have brought or deleted, somebody has changed
+# it. What a run that began before has seen may be older than ours.
+_SEEN_OTHERWISE: Final = (
+    """
+WITH results AS ("""
+    + _EACH_RESULT
+    + """)
+UPDATE written_tags AS w SET changed = true
+  FROM results
+ WHERE results.operation = 'COPY' AND results.outcome IN ('COPIED', 'UNCHANGED') AND results.result_digest <> ''
+   AND (w.destination_registry, w.destination_repository, w.tag)
+       = (results.source_registry, results.source_repository, results.result_tag)
+   AND (w.deleted OR w.digest <> results.result_digest) AND w.write_time <= results.start_time AND NOT w.changed
 """
 )
 # A deletion reports the tag that it has deleted; what that is at the source, the task says.
@@ -79,7 +93,8 @@ SELECT DISTINCT ON (policy, destination_registry, destination_repository, tag)
  WHERE operation = 'DELETE' AND outcome = 'DELETED'
  ORDER BY policy, destination_registry, destination_repository, tag
 ON CONFLICT ON CONSTRAINT written_tags_pkey DO UPDATE
-   SET execution_id = excluded.execution_id, write_time = excluded.write_time, deleted = true, missing_since = NULL
+   SET execution_id = excluded.execution_id, write_time = excluded.write_time, deleted = true, changed = false,
+       missing_since = NULL
 """
 )
 # What was gone before is as good as deleted; what somebody has changed there is not ours any more.
@@ -88,7 +103,7 @@ _GONE: Final = (
 WITH results AS ("""
     + _EACH_RESULT
     + """)
-UPDATE written_tags AS w SET deleted = true, missing_since = NULL, write_time = %(now)s
+UPDATE written_tags AS w SET deleted = true, changed = false, missing_since = NULL, write_time = %(now)s
   FROM results
  WHERE results.operation = 'DELETE' AND results.outcome = 'UNCHANGED' AND NOT w.deleted
    AND (w.policy, w.destination_registry, w.destination_repository, w.tag)
@@ -115,7 +130,8 @@ async def remember(
     """Takes over what these tasks, which have ended, have copied and deleted."""
     if copies:
         await conn.execute(_COPIED, {"tasks": list(copies), "now": now})
-        await conn.execute(_HAS_ANOTHER_SOURCE, {"tasks": list(copies)})
+        for statement in (_HAS_ANOTHER_SOURCE, _SEEN_OTHERWISE):
+            await conn.execute(statement, {"tasks": list(copies)})
     if deletions:
         for statement in (_DELETED, _GONE, _CHANGED):
             await conn.execute(statement, {"tasks": list(deletions), "now": now})

@@ -240,11 +240,49 @@ async def test_a_deletion_that_failed_is_retried(world: World) -> None:
 
 
 async def test_what_somebody_takes_back_to_what_we_once_brought_is_told_on(world: World) -> None:
-    """Our own copy is known by its digest only until something else was copied from its place."""
+    """Our own copy is known by its digest only until something else was seen at its place."""
     world.policy("there", "a", "b")
     world.policy("back", "b", "a")
     world.push("a", "x", v1=ONE)
     await world.deliver()
+    world.push("b", "x", v1=TWO)
+    await world.deliver()
+    world.push("b", "x", v1=ONE)
+    await world.deliver()
+    assert (world.tags("a", "x"), world.tags("b", "x")) == ({"v1": ONE}, {"v1": ONE})
+
+
+def a_ring(world: World) -> None:
+    for source, destination in (("a", "b"), ("b", "c"), ("c", "a")):
+        world.policy(source, source, destination)
+
+
+async def everywhere(world: World, at: str, digest: str) -> None:
+    """Somebody pushes this at one of the three; it must come to the other two, in one copy each."""
+    world.copied.clear()
+    world.push(at, "x", v1=digest)
+    *_, last = await world.deliver()
+    assert [world.tags(each, "x") for each in "abc"] == [{"v1": digest}] * 3
+    assert len(world.copied) == 2
+    assert reasons(await world.tasks(last)) == {"SKIPPED": "EVENT_RETURNS"}
+
+
+@pytest.mark.parametrize("pushes", ["aca", "cac", "acca", "acaba", "abcabc", "acbacb", "ccc"])
+async def test_in_a_ring_a_push_comes_to_all_and_goes_round_once(world: World, pushes: str) -> None:
+    """Each takes the tag back to the digest before the last one, which our own copies have brought already."""
+    a_ring(world)
+    for count, at in enumerate(pushes):
+        await everywhere(world, at, (ONE, TWO)[count % 2])
+
+
+async def test_what_both_ends_have_had_from_elsewhere_is_taken_back_by_one(world: World) -> None:
+    """No copy was needed to bring the other digest to both, and still our own copy is not what is there."""
+    world.policy("there", "a", "b")
+    world.policy("back", "b", "a")
+    world.push("a", "x", v1=ONE)
+    await world.deliver()
+    world.tags("b", "x")["v1"] = TWO
+    world.push("a", "x", v1=TWO)
     world.push("b", "x", v1=TWO)
     await world.deliver()
     world.push("b", "x", v1=ONE)

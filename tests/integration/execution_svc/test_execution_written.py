@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -29,15 +30,17 @@ def a_result(tag: str, outcome: Outcome = Outcome.COPIED, **changes: str) -> Ref
     return ReferenceResult(tag=tag, digest=f"sha256:{tag}", outcome=outcome, **changes)  # type: ignore[arg-type]
 
 
-async def done(pool: Pool, task: PlannedTask, *results: ReferenceResult, policy: Policy = OF_UID) -> JobStatus:
+async def done(
+    pool: Pool, task: PlannedTask, *results: ReferenceResult, policy: Policy = OF_UID, begun: datetime = NOW
+) -> JobStatus:
     """An execution with one task, which ends with these results."""
     flows, jobs = PostgresFlowStore(pool), PostgresDelegationStore(pool)
     await PostgresExecutionStore(pool).create(a_request(f"of-{task.id}", policy=policy))
-    lease = await flows.claim_flow(token="t", now=NOW, until=LATER)
+    lease = await flows.claim_flow(token="t", now=begun, until=LATER)
     assert lease
-    await flows.write_tasks(lease, [task], NOW)
-    await flows.complete_listing(lease, NOW)
-    (job,) = await jobs.claim_tasks(10, NOW)
+    await flows.write_tasks(lease, [task], begun)
+    await flows.complete_listing(lease, begun)
+    (job,) = await jobs.claim_tasks(10, begun)
     status = JobStatus(key=job.key, revision=1, state=TaskState.SUCCEEDED, results=results)
     await jobs.fold([status], LATER)
     return status
@@ -77,6 +80,7 @@ async def test_what_was_copied_is_kept_with_where_it_came_from(pool: Pool) -> No
         "execution_id": "of-t",
         "write_time": LATER,
         "deleted": False,
+        "changed": False,
         "missing_since": None,
     }
 
@@ -113,3 +117,21 @@ async def test_old_news_writes_nothing(pool: Pool) -> None:
     await PostgresDelegationStore(pool).fold([replace(status, revision=9)], LATER)
     assert await written(pool) == []
     assert (await PostgresExecutionStore(pool).get(ExecutionId("of-t"))).task_counts.succeeded == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.COPIED, Outcome.UNCHANGED])
+async def test_a_copy_from_a_place_shows_that_it_was_changed_if_it_began_after_ours(
+    pool: Pool, outcome: Outcome
+) -> None:
+    def onward(name: str) -> PlannedTask:
+        return replace(a_task(name), source_registry="registries/b", destination_registry="registries/c")
+
+    await done(pool, a_task("t"), a_result("1"), a_result("2"))
+    seen = [a_result("1", outcome), replace(a_result("2", outcome), digest="sha256:other")]
+
+    await done(pool, onward("older"), *seen, policy=POLICY)
+    before = [row["tag"] for row in await written(pool) if row["changed"]]
+    await done(pool, onward("newer"), *seen, policy=POLICY, begun=LATER)
+    after = [(row["policy"], row["tag"]) for row in await written(pool) if row["changed"]]
+
+    assert (before, after) == ([], [("u-1", "2")])
