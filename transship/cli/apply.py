@@ -14,7 +14,7 @@ from transship.cli.connect import Session
 from transship.cli.errors import EXIT_FAILED, sentence_of
 from transship.cli.policy_fields import fields_of, value_of
 from transship.cli.policy_file import MistakeInFile, read_policies, stated, write_policies, write_policy
-from transship.cli.render import printable
+from transship.cli.render import counted, printable
 from transship.policy.v1.policy_pb2 import Policy
 from transship.sdk import TransshipClient, TransshipError
 
@@ -91,8 +91,11 @@ async def apply(
         changes = await _compare(client, policies)
         pending = [each for each in changes if each.what is not What.NOTHING]
         _show(session, changes)
-        if dry_run or not pending or not _agreed(session, pending, file, yes=yes):
+        if dry_run or not pending:
             return
+        if not _agreed(session, pending, file, yes=yes):
+            session.screen.say("Nothing was changed.")
+            raise typer.Exit(EXIT_FAILED)
         for each in pending:
             await _carry_out(client, each)
             session.screen.say(f"{_DONE[each.what]} policy {each.policy_id}.")
@@ -180,8 +183,20 @@ def _agreed(session: Session, pending: list[Change], file: Path, *, yes: bool) -
     if yes:
         return True
     if str(file) == "-" or session.screen.is_json or not sys.stdin.isatty():
-        raise typer.BadParameter("Nobody can be asked here: say --yes, or --dry-run.")
-    return typer.confirm(f"Change {len(pending)} policies?", err=True)
+        raise typer.BadParameter(
+            "There is no terminal to ask on: repeat with --yes to make these changes, "
+            "or with --dry-run to see them only."
+        )
+    return _confirmed(f"Change {counted(len(pending), 'policy', 'policies')}?")
+
+
+def _confirmed(question: str) -> bool:
+    """Whether somebody says yes; the end of the input is a no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        typer.echo(err=True)
+        return False
 
 
 async def _carry_out(client: TransshipClient, change: Change) -> None:

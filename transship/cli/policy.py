@@ -9,6 +9,7 @@ from transship.cli.apply import apply, export
 from transship.cli.command import command
 from transship.cli.connect import Session
 from transship.cli.describe import COLUMNS, DETAILS
+from transship.cli.options.cleared import Cleared
 from transship.cli.options.there import About, There
 from transship.cli.options.what import What
 from transship.cli.options.when import When
@@ -29,7 +30,7 @@ command(app, "preview")(preview)
 # They are changed in part and sent as a whole, so nobody else may have changed them meanwhile.
 _MERGED: Final = frozenset({"options", "newest", "trigger", "deletion", "retention"})
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name or uid of the policy.", show_default=False)]
-_Options = Where | What | When | There | How | About
+_Options = Cleared | Where | What | When | There | How | About
 
 
 @command(app, "create")
@@ -82,15 +83,24 @@ async def get(session: Session, name: _Name) -> None:
 
 @command(app, "update")
 async def update(
-    session: Session, name: _Name, where: Where, what: What, when: When, there: There, how: How, about: About
+    session: Session,
+    name: _Name,
+    cleared: Cleared,
+    where: Where,
+    what: What,
+    when: When,
+    there: There,
+    how: How,
+    about: About,
 ) -> None:
-    """Changes what is given and nothing else. Filters that are given take the place of all that there were.
+    """Changes what is given and nothing else.
 
-    So do destinations and windows.
+    What there can be several of (filters, destinations with their mappings, windows, platforms, referrer types) takes
+    the place of all that there were. 0 lifts a limit, and `--clear` takes away what is neither a number nor a switch.
 
-    Example: `transship policy update nightly --disabled`
+    Example: `transship policy update nightly --clear filters --newest 5`
     """
-    options = (where, what, when, there, how, about)
+    options = (cleared, where, what, when, there, how, about)
     # Tried on an empty one first: what is wrong on the command line is told without asking anybody.
     if not _change(Policy(), session, options):
         raise typer.BadParameter("Say what to change; --help shows the options.")

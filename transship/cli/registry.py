@@ -1,6 +1,7 @@
 """`transship registry`: where artifacts are replicated from and to."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -41,6 +42,15 @@ _DETAILS: Final[Columns[Registry]] = {
 }
 
 _ACCESS: Final = "Access"
+
+
+class Part(StrEnum):
+    """What an update can take away, named as the options that set it."""
+
+    CREDENTIAL = "credential"
+    CA_FILE = "ca-file"
+
+
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name or uid of the registry.", show_default=False)]
 _Username = Annotated[
     str | None, typer.Option(metavar="USER", help="User name, or access key.", rich_help_panel=_ACCESS)
@@ -132,9 +142,10 @@ async def update(
     url: Annotated[str | None, typer.Option(metavar="URL", help="A new URL needs the password again.")] = None,
     username: _Username = None,
     password_stdin: _PasswordStdin = False,
-    anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Remove the credential.", rich_help_panel=_ACCESS)
-    ] = False,
+    clear: Annotated[
+        list[Part] | None,
+        typer.Option("--clear", help="Take this away. May be given several times.", show_default=False),
+    ] = None,
     insecure: Annotated[
         bool | None,
         typer.Option(
@@ -153,9 +164,11 @@ async def update(
     changes: RegistryChanges = {}
     if url is not None:
         changes["url"] = url
-    if anonymous and username is not None:
-        raise typer.BadParameter("--anonymous and --username exclude each other.")
-    if anonymous or username is not None or password_stdin:
+    if Part.CREDENTIAL in (clear or ()):
+        changes["credential"] = None
+    if Part.CA_FILE in (clear or ()):
+        changes["ca_certificate"] = ""
+    if username is not None or password_stdin:
         changes["credential"] = _credential(username, password_stdin=password_stdin)
     if insecure is not None:
         changes["insecure"] = insecure

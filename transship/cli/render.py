@@ -118,6 +118,11 @@ def bytes_text(count: int) -> str:
     return f"{count / 1000**power:.1f} {_UNITS[power]}" if power else f"{count} B"
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """`1 policy`, `2 policies`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def yes_no(value: bool) -> str:
     return "yes" if value else "no"
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -14,7 +14,6 @@ from transship.cli.render import Columns, bytes_text, yes_no
 from transship.policy.v1.policy_pb2 import Policy
 from transship.type.v1.transfer_pb2 import TransferOptions
 
-ALL: Final = "all"  # lifts a restriction to some platforms or types
 MAX_RATE: Final = 2**63 - 1  # bytes a second that the protos can say
 
 _HOW: Final = "How"
@@ -66,7 +65,7 @@ class How:
         _option(
             "--platform",
             "OS/ARCH",
-            "Of an image for many platforms, only such as `linux/arm64/v8`, or `all`. May be given several times.",
+            "Of an image for many platforms, only such as `linux/arm64/v8`. May be given several times.",
         ),
     ] = None
     referrers: Annotated[
@@ -82,7 +81,7 @@ class How:
         _option(
             "--referrer-type",
             "TYPE",
-            "Copy referrers, but only of this artifact type, or `all`. May be given several times.",
+            "Copy referrers, but only of this artifact type. May be given several times.",
         ),
     ] = None
     foreign_layers: Annotated[
@@ -106,26 +105,20 @@ class How:
     def _fields(self) -> dict[str, Any]:
         """A type says that there are referrers, too."""
         return {
-            "platforms": _restriction(self.platform),
+            "platforms": self.platform or None,
             "referrers": True if self.referrer_type and self.referrers is None else self.referrers,
-            "referrer_types": _restriction(self.referrer_type),
+            "referrer_types": self.referrer_type or None,
             "foreign_layers": self.foreign_layers,
             "max_bytes_per_second": self.limit_rate,
         }
 
 
-def _restriction(values: Sequence[str] | None) -> list[str] | None:
-    if not values:
-        return None
-    return [] if list(values) == [ALL] else list(values)
-
-
 def _referrers_text(options: TransferOptions) -> str:
-    return "\n".join(options.referrer_types) or ALL if options.referrers else yes_no(False)
+    return "\n".join(options.referrer_types) or "all" if options.referrers else yes_no(False)
 
 
 DETAILS: Final[Columns[Policy]] = {
-    "Platforms": lambda each: "\n".join(each.options.platforms) or ALL,
+    "Platforms": lambda each: "\n".join(each.options.platforms) or "all",
     "Referrers": lambda each: _referrers_text(each.options),
     "Foreign layers": lambda each: yes_no(each.options.foreign_layers),
     "Rate limit": lambda each: rate_text(each.options.max_bytes_per_second),

@@ -26,8 +26,8 @@ class PolicyChanges(TypedDict, total=False):
     override: bool
     backup_tag: str
     disabled: bool
-    trigger: pb.Trigger
-    options: TransferOptions
+    trigger: pb.Trigger | None
+    options: TransferOptions | None
     deletion: pb.Deletion | None
     overlap: pb.Policy.Overlap
     max_parallel_tasks: int
@@ -65,7 +65,8 @@ class Policies:
     async def update(self, name: str, *, etag: str = "", **changes: Unpack[PolicyChanges]) -> pb.Policy:
         """Changes what is given and nothing else; with an etag, only if nobody else has changed it since.
 
-        A newest, deletion or retention of None is removed.
+        An empty list or text, and None in the place of a message, takes away what there was; a trigger of None is
+        manual.
         """
         policy = _policy(changes, name=policy_name(name), etag=etag)
         request = pb.UpdatePolicyRequest(policy=policy, update_mask=FieldMask(paths=sorted(changes)))

@@ -35,9 +35,11 @@ class Cli:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TRANSSHIP_")}
         self._env = {**kept, **targets, "TRANSSHIP_STATE_DIR": str(state_dir), "TERM": "dumb", "COLUMNS": str(columns)}
 
-    async def start(self, *args: str) -> Process:
+    async def start(self, *args: str, terminal: int | None = None) -> Process:
+        """Starts it on pipes, or on the terminal that the descriptor is."""
+        end = PIPE if terminal is None else terminal
         argv = [sys.executable, "-m", "transship.cli.main", *args]
-        return await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._env)
+        return await asyncio.create_subprocess_exec(*argv, stdin=end, stdout=end, stderr=end, env=self._env)
 
     async def __call__(self, *args: str, stdin: str = "") -> Result:
         process = await self.start(*args)

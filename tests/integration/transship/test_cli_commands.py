@@ -62,8 +62,10 @@ async def test_an_update_sends_what_is_given(cli: Cli, fakes: FakeServices) -> N
     assert (await cli("registry", "update", "hub", "--description", "", "--secure", "--no-check")).code == 0
     request = fakes.calls.requests["UpdateRegistry"][0]
     assert (list(request.update_mask.paths), request.skip_check) == (["description", "insecure"], True)
-    assert (await cli("registry", "update", "hub", "--anonymous")).code == 0
-    assert list(fakes.calls.requests["UpdateRegistry"][1].update_mask.paths) == ["credential"]
+    assert (await cli("registry", "update", "hub", "--clear", "credential", "--clear", "ca-file")).code == 0
+    cleared = fakes.calls.requests["UpdateRegistry"][1]
+    assert list(cleared.update_mask.paths) == ["ca_certificate", "credential"]
+    assert not cleared.registry.HasField("credential")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ async def test_a_policy_says_how_artifacts_are_copied(cli: Cli, fakes: FakeServi
 
 async def test_an_update_keeps_the_options_that_are_not_given(cli: Cli, fakes: FakeServices) -> None:
     await cli("policy", "create", "nightly", "--source", "hub", "--destination", "x", *HOW.split())
-    updated = await cli("policy", "update", "nightly", "--platform", "all", "--no-referrers", "--limit-rate", "0")
+    updated = await cli("policy", "update", "nightly", "--clear", "platforms", "--no-referrers", "--limit-rate", "0")
     assert updated.code == 0
     request = fakes.calls.requests["UpdatePolicy"][0]
     assert (list(request.update_mask.paths), request.policy.etag) == (["options"], "1")

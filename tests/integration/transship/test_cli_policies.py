@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from service_kit.errors import FieldViolation, InvalidRequest
 from tests.integration.transship.cli_kit import Cli
 from tests.integration.transship.fake_services import SECRET, FakeServices
+from tests.integration.transship.terminal import END_OF_INPUT, typed
 from transship.execution.v1.execution_pb2 import PlanExecutionResponse, PlannedAction, PlanSummary
 from transship.policy.v1.event_pb2 import Event
 from transship.policy.v1.policy_pb2 import Match, Policy, PreviewScheduleResponse, RepositoryProblem, Target
@@ -67,6 +69,28 @@ async def test_what_differs_is_shown_and_changed_and_nothing_else(
     ] == [("policies/nightly", ["filters"], "1"), ("policies/weekly", ["trigger"], "1")]
 
 
+async def test_who_says_yes_at_the_terminal_gets_what_was_shown(cli: Cli, fakes: FakeServices, tmp_path: Path) -> None:
+    code, shown = await typed(
+        cli, "policy", "apply", "-f", file_with(tmp_path), prompt="Change 2 policies? [y/N]: ", answer="y\n"
+    )
+    assert code == 0
+    assert shown.index("+source_registry: registries/hub") < shown.index("Change 2 policies?")
+    assert shown.endswith("Created policy nightly.\nCreated policy weekly.\n")
+    assert set(fakes.policies.stored) == {"policies/nightly", "policies/weekly"}
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", END_OF_INPUT])
+async def test_who_does_not_say_yes_leaves_everything(
+    cli: Cli, fakes: FakeServices, tmp_path: Path, answer: str
+) -> None:
+    one = FILE[: FILE.index("  - id: weekly")]
+    code, shown = await typed(
+        cli, "policy", "apply", "-f", file_with(tmp_path, one), prompt="Change 1 policy? [y/N]: ", answer=answer
+    )
+    assert (code, shown.endswith("Nothing was changed.\n")) == (1, True)
+    assert not fakes.policies.stored
+
+
 async def test_a_dry_run_changes_nothing_and_nobody_is_asked_where_nobody_is(
     cli: Cli, fakes: FakeServices, tmp_path: Path
 ) -> None:
@@ -74,7 +98,7 @@ async def test_a_dry_run_changes_nothing_and_nobody_is_asked_where_nobody_is(
     assert "+++ policies/nightly" in (await cli("policy", "apply", "-f", file, "--dry-run")).out
     asked = await cli("policy", "apply", "-f", file)
     assert asked.code == 2
-    assert "--yes" in asked.err
+    assert "repeat with --yes to make these changes, or with --dry-run to see them only" in " ".join(asked.err.split())
     as_json = await cli("policy", "apply", "-f", "-", "--dry-run", "-o", "json", stdin=FILE)
     assert [(each["id"], each["change"]) for each in as_json.json] == [("nightly", "create"), ("weekly", "create")]
     assert not fakes.policies.stored

@@ -5,18 +5,23 @@ from datetime import timedelta
 import pytest
 import typer
 
+from policy_svc.convert.requests import MUTABLE
 from transship.cli.connect import Said
 from transship.cli.describe import deletion_text, destination_text, filter_text, newest_text, trigger_text, window_text
+from transship.cli.options.cleared import Cleared, Part
 from transship.cli.options.there import About, There
 from transship.cli.options.what import NewestBy, What
 from transship.cli.options.when import MissedRuns, Overlap, When, parse_window
 from transship.cli.options.where import Where
+from transship.cli.transfer import How
 from transship.policy.v1.policy_pb2 import Policy, TimeWindow
-from transship.sdk import destination, tag_filter
+from transship.sdk import TransferOptions, destination, manual, tag_filter
 from transship.type.v1.filter_pb2 import Newest
 
 
-def changed(options: Where | What | When | There | About, policy: Policy, *said: tuple[str, object]) -> set[str]:
+def changed(
+    options: Where | What | When | There | About | Cleared, policy: Policy, *said: tuple[str, object]
+) -> set[str]:
     return set(options.change(policy, said))
 
 
@@ -71,8 +76,6 @@ def test_the_newest() -> None:
     assert newest_text(policy) == "3, those of 30d by creation, but at least 2"
     changed(What(newest_by=NewestBy.SEMVER), policy)
     assert policy.newest.order == Newest.ORDER_SEMVER
-    changed(What(newest=0), policy)
-    assert not policy.HasField("newest")
 
 
 def test_a_trigger() -> None:
@@ -103,7 +106,6 @@ def test_one_trigger_excludes_another() -> None:
         ),
         ("fri-mon 01:00-02:00", TimeWindow(start="01:00", end="02:00", days=[5, 6, 7, 1])),
         ("mon,mon-tue 01:00-02:00", TimeWindow(start="01:00", end="02:00", days=[1, 2])),
-        ("any", TimeWindow()),
     ],
 )
 def test_a_window(text: str, window: TimeWindow) -> None:
@@ -121,13 +123,61 @@ def test_what_is_no_window_is_refused_with_what_to_write(text: str) -> None:
         parse_window(text)
 
 
-def test_windows_and_limits_are_lifted() -> None:
-    policy = Policy(windows=[parse_window("22:00-06:00")], max_parallel_tasks=3)
-    assert changed(When(window=[parse_window("any")], max_parallel_tasks=0), policy) == {
+def a_whole_policy() -> Policy:
+    """One in which nothing is at its default."""
+    policy = Policy(source_registry="registries/hub", destinations=[destination("mirror")], filters=[tag_filter("*")])
+    panels = (
+        What(newest=3, newest_max_age=timedelta(days=30), newest_min=2),
+        When(cron="@daily", overlap=Overlap.SKIP, window=[parse_window("22:00-06:00")], max_parallel_tasks=3),
+        There(override=True, backup_tag="{tag}-old", delete_on_event=True, prune_max_tags=3),
+        How(platform=["linux/amd64"], referrer_type=["a/sbom"], foreign_layers=True, limit_rate=10),
+        About(description="It.", disabled=True, keep=3, keep_for=timedelta(days=1)),
+    )
+    changed_fields = {name for panel in panels for name in panel.change(policy, ())}
+    assert changed_fields | {"source_registry", "destinations", "filters"} == MUTABLE
+    return policy
+
+
+def test_whatever_can_be_set_can_be_taken_away() -> None:
+    policy = a_whole_policy()
+    assert changed(Cleared(clear=list(Part)), policy) == {
+        "description",
+        "filters",
+        "newest",
         "windows",
-        "max_parallel_tasks",
+        "backup_tag",
+        "deletion",
+        "options",
+        "retention",
     }
-    assert policy == Policy()
+    changed(When(manual=True, overlap=Overlap.QUEUE, max_parallel_tasks=0), policy)
+    changed(There(override=False, delete_on_event=False), policy)
+    list(How(referrers=False, foreign_layers=False, limit_rate=0).change(policy))
+    changed(About(disabled=False), policy)
+    assert policy == Policy(
+        source_registry="registries/hub",
+        destinations=[destination("mirror")],
+        trigger=manual(),
+        overlap=Policy.OVERLAP_QUEUE,
+        options=TransferOptions(),
+    )
+
+
+def test_what_is_not_named_stays() -> None:
+    policy = a_whole_policy()
+    before = a_whole_policy()
+    assert changed(Cleared(clear=[Part.PRUNE, Part.PLATFORMS]), policy) == {"deletion", "options"}
+    before.deletion.ClearField("prune")
+    before.options.ClearField("platforms")
+    assert policy == before
+
+
+def test_a_limit_of_0_is_none() -> None:
+    policy = a_whole_policy()
+    changed(What(newest=0), policy)
+    assert newest_text(policy) == "those of 30d by creation, but at least 2"
+    changed(What(newest_max_age=timedelta()), policy)
+    assert not policy.HasField("newest")
 
 
 def test_what_is_deleted() -> None:
@@ -137,12 +187,10 @@ def test_what_is_deleted() -> None:
     assert deletion_text(policy) == (
         "by event\nwhat the source has no more, at most 10 % of a repository and 5 tags, after 7d"
     )
-    changed(There(no_prune=True), policy)
+    changed(Cleared(clear=[Part.PRUNE]), policy)
     assert deletion_text(policy) == "by event"
     changed(There(delete_on_event=False), policy)
     assert not policy.HasField("deletion")
-    with pytest.raises(typer.BadParameter, match="exclude each other"):
-        changed(There(no_prune=True, prune_max_tags=1), policy)
 
 
 def test_what_is_overwritten_is_kept_or_not() -> None:

@@ -33,7 +33,7 @@ class There:
         _option(
             "--backup-tag",
             "TEMPLATE",
-            "Keep what is overwritten under a tag made of {tag}, {digest}, {date}, {time}. Empty: do not.",
+            "Keep what is overwritten under a tag made of {tag}, {digest}, {date}, {time}.",
         ),
     ] = None
     delete_on_event: Annotated[
@@ -55,7 +55,6 @@ class There:
         timedelta | None,
         _option("--prune-grace", "TIME", "Not before they are missing for `7d`, `12h`.", parser=parse_duration),
     ] = None
-    no_prune: Annotated[bool, _option("--no-prune", None, "Leave what the source has no more.")] = False
 
     def change(self, policy: Policy, _: Said) -> Iterator[str]:
         """Writes what was given into the policy, and tells which fields that changed."""
@@ -72,15 +71,11 @@ class There:
 
     def _change_deletion(self, deletion: Deletion) -> bool:
         prunes = any(each is not None for each in (self.prune_max_percent, self.prune_max_tags, self.prune_grace))
-        if prunes and self.no_prune:
-            raise typer.BadParameter("--no-prune and the other options of pruning exclude each other.")
         if self.delete_on_event is not None:
             deletion.on_event = self.delete_on_event
-        if self.no_prune:
-            deletion.ClearField("prune")
         if prunes:
             self._change_prune(deletion.prune)
-        return prunes or self.no_prune or self.delete_on_event is not None
+        return prunes or self.delete_on_event is not None
 
     def _change_prune(self, prune: Prune) -> None:
         if self.prune_max_percent is not None:

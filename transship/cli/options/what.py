@@ -65,14 +65,19 @@ class What:
     exclude_type_glob: Annotated[_Rules, _option("--exclude-type", "GLOB", "But none of this type.")] = None
     newest: Annotated[
         int | None,
-        _option("--newest", "N", "Only so many tags of each repository, the newest. 0 for all.", min=0),
+        _option("--newest", "N", "Only so many tags of each repository, the newest. 0: any number.", min=0),
     ] = None
     newest_by: Annotated[
         NewestBy | None, _option("--newest-by", None, "What newer means. Default: the higher version.")
     ] = None
     newest_max_age: Annotated[
         timedelta | None,
-        _option("--newest-max-age", "TIME", "Only tags created in the last `30d`, `12h`.", parser=parse_duration),
+        _option(
+            "--newest-max-age",
+            "TIME",
+            "Only tags created in the last `30d`, `12h`. 0: of any age.",
+            parser=parse_duration,
+        ),
     ] = None
     newest_min: Annotated[
         int | None, _option("--newest-min", "N", "But so many of them whatever their age.", min=0)
@@ -90,14 +95,17 @@ class What:
             yield "newest"
 
     def _change_newest(self, policy: Policy) -> None:
-        if self.newest == 0:
-            policy.ClearField("newest")
-            return
         newest = policy.newest
         if self.newest is not None:
             newest.count = self.newest
         if self.newest_max_age is not None:
             newest.max_age.FromTimedelta(self.newest_max_age)
+            if not self.newest_max_age:
+                newest.ClearField("max_age")
+        is_lifted = self.newest == 0 or self.newest_max_age == timedelta()
+        if is_lifted and not newest.count and not newest.HasField("max_age"):
+            policy.ClearField("newest")
+            return
         if self.newest_min is not None:
             newest.min_count = self.newest_min
         if self.newest_by is not None:

@@ -15,7 +15,6 @@ from transship.policy.v1.policy_pb2 import Policy, ScheduledTrigger, TimeWindow
 from transship.sdk import manual, on_event
 
 _PANEL: Final = "When"
-ANY: Final = "any"  # lifts all windows
 DAYS: Final = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _WINDOW: Final = re.compile(
     r"(?:(?P<days>[a-z]{3}(?:[-,][a-z]{3})*) )?(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)(?: (?P<zone>\S+))?",
@@ -50,9 +49,7 @@ _OVERLAPS: Final = {
 
 
 def parse_window(text: str) -> TimeWindow:
-    """`22:00-06:00`, `mon-fri 22:00-06:00 Europe/Berlin`; an empty one for `any`. Raises typer.BadParameter."""
-    if text == ANY:
-        return TimeWindow()
+    """`22:00-06:00`, `mon-fri 22:00-06:00 Europe/Berlin`. Raises typer.BadParameter."""
     found = _WINDOW.fullmatch(" ".join(text.split()))
     days = _days(found["days"]) if found else None
     if found is None or days is None:
@@ -100,7 +97,7 @@ class When:
         _option(
             "--window",
             "WINDOW",
-            "Only at this time: `22:00-06:00`, `sat,sun 00:00-00:00 Asia/Shanghai`; or `any`.",
+            "Only at this time: `22:00-06:00`, `sat,sun 00:00-00:00 Asia/Shanghai`. May be given several times.",
             parser=parse_window,
         ),
     ] = None
@@ -116,7 +113,7 @@ class When:
             yield "overlap"
         if self.window:
             del policy.windows[:]
-            policy.windows.extend(each for each in self.window if each.start)
+            policy.windows.extend(self.window)
             yield "windows"
         if self.max_parallel_tasks is not None:
             policy.max_parallel_tasks = self.max_parallel_tasks
