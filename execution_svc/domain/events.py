@@ -17,28 +17,30 @@ def selection_of(document: Mapping[str, Any]) -> Selection:
     return Selection.compile([_rule(each) for each in document.get("filters", ())])
 
 
-def needs_listing(document: Mapping[str, Any], selection: Selection) -> bool:
-    """Whether only the registry can tell which artifacts pass: by what it alone knows of them, and of others."""
-    return "newest" in document or any(selection.looks_at(each) for each in _NEEDS_LISTING)
-
-
 def newest_of_each(resources: Sequence[EventResource], operation: EventOperation) -> list[EventResource]:
     """What has this operation as the last one that was told of it."""
     last = {(each.repository, each.tag or each.digest): each for each in resources}
     return [each for each in last.values() if each.operation is operation]
 
 
-def pushed(resources: Sequence[EventResource], selection: Selection | None) -> list[Resource]:
-    """What was pushed and passes, by repository; without a selection, all of it.
+def pushed(
+    resources: Sequence[EventResource], document: Mapping[str, Any], selection: Selection
+) -> tuple[list[Resource], list[Resource]]:
+    """What was pushed and passes, by repository; and what may pass, which only the registry can tell.
 
-    A tag goes without the digest that the event told: it may have moved since, and events may come late.
+    What was pushed by its digest alone is seldom an artifact by itself: most are parts of an image, or signatures, and
+    go with the tag that they belong to. A tag goes without the digest that the event told: it may have moved since, and
+    events may come late.
     """
-    found: dict[str, list[Reference]] = {}
+    sure: dict[str, list[Reference]] = {}
+    unsure: dict[str, list[Reference]] = {}
+    needs_listing, takes_attached = _needs_listing(document, selection), _takes_attached(document, selection)
     for each in newest_of_each(resources, EventOperation.PUSH):
-        if selection is None or (selection.repository_passes(each.repository) and selection.tag_passes(each.tag)):
+        if selection.repository_passes(each.repository) and selection.tag_passes(each.tag):
             reference = Reference(tag=each.tag) if each.tag else Reference(digest=each.digest)
-            found.setdefault(each.repository, []).append(reference)
-    return [Resource(repository=name, references=tuple(references)) for name, references in found.items()]
+            is_sure = not needs_listing and (each.tag or takes_attached)
+            (sure if is_sure else unsure).setdefault(each.repository, []).append(reference)
+    return _resources(sure), _resources(unsure)
 
 
 def deleted(resources: Sequence[EventResource], selection: Selection) -> list[EventResource]:
@@ -48,6 +50,22 @@ def deleted(resources: Sequence[EventResource], selection: Selection) -> list[Ev
         for each in newest_of_each(resources, EventOperation.DELETE)
         if selection.repository_passes(each.repository) and (not each.tag or selection.tag_passes(each.tag))
     ]
+
+
+def _needs_listing(document: Mapping[str, Any], selection: Selection) -> bool:
+    """Whether only the registry can tell which artifacts pass: by what it alone knows of them, and of others."""
+    return "newest" in document or any(selection.looks_at(each) for each in _NEEDS_LISTING)
+
+
+def _takes_attached(document: Mapping[str, Any], selection: Selection) -> bool:
+    """Whether all parts of images, and all that refers to them, pass like everything else."""
+    options = document.get("options", {})
+    narrowed = options.get("platforms") or options.get("referrer_types") or selection.looks_at(Dimension.TAG)
+    return bool(options.get("referrers")) and not narrowed
+
+
+def _resources(found: Mapping[str, Sequence[Reference]]) -> list[Resource]:
+    return [Resource(repository=name, references=tuple(references)) for name, references in found.items()]
 
 
 def _rule(document: Mapping[str, Any]) -> FilterRule:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from execution_svc.domain.errors import EventReturns
-from execution_svc.domain.events import needs_listing, newest_of_each, pushed, selection_of
+from execution_svc.domain.events import newest_of_each, pushed, selection_of
 from execution_svc.domain.execution import FlowLease
 from execution_svc.domain.origin import EventOperation, EventResource
 from execution_svc.domain.policy import Policy
@@ -64,12 +64,11 @@ class Events:
     async def pushed(self) -> AsyncIterator[ResourceBatch]:
         """What was pushed and passes the policy's filters; the registry is asked only where names do not tell."""
         document = self._lease.policy.document
-        selection = selection_of(document)
-        if not needs_listing(document, selection):
-            if resources := pushed(self._lease.resources, selection):
-                yield ResourceBatch(resources=tuple(resources))
-        elif within := pushed(self._lease.resources, None):
-            async for batch in self._listing.list_resources(self._lease.policy, within):
+        sure, unsure = pushed(self._lease.resources, document, selection_of(document))
+        if sure:
+            yield ResourceBatch(resources=tuple(sure))
+        if unsure:
+            async for batch in self._listing.list_resources(self._lease.policy, unsure):
                 yield batch
 
     async def without_echoes(self, items: Sequence[Item], operation: EventOperation) -> list[Item]:

@@ -21,7 +21,7 @@ from registry_svc.adapters.base import (
 )
 from registry_svc.adapters.border import registry_errors, repository_failure
 from registry_svc.adapters.connection import credential_of, open_http
-from registry_svc.adapters.harbor_api import HarborApi, Project
+from registry_svc.adapters.harbor_api import HarborApi, Project, may_be_attached
 from registry_svc.adapters.listing import RepositoryLister
 from registry_svc.adapters.narrowing import namespaces
 from registry_svc.adapters.native import NativeAdapter
@@ -124,7 +124,13 @@ class HarborSource:
                 yield page
 
     async def look_up(self, repository: str, reference: str) -> list[Artifact]:
-        return await self._retries.run(lambda: self._api.artifact(repository, reference))
+        found = await self._retries.run(lambda: self._api.artifact(repository, reference))
+        if not any(map(may_be_attached, found)):
+            return found
+        # Parts of an image and accessories are told when they are asked for, but not listed.
+        asked = {each.key for each in found}
+        async with aclosing(self.artifacts(repository)) as pages:
+            return [each async for page in pages for each in page if each.key in asked]
 
     async def dated(self, repository: str, artifact: DatedTag) -> DatedTag | None:
         raise UnexpectedAnswer(f"Harbor did not tell when {repository}:{artifact.tag or artifact.digest} was pushed")

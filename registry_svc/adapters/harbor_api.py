@@ -101,8 +101,8 @@ class HarborApi:
             async for items, answer in pages:
                 accessories.update(_accessories(items, answer))
                 found = [artifact for item in items for artifact in _artifacts(item, answer)]
-                held += (each for each in found if _may_be_accessory(each))
-                yield [each for each in found if not _may_be_accessory(each)]
+                held += (each for each in found if may_be_attached(each))
+                yield [each for each in found if not may_be_attached(each)]
         yield [each for each in held if each.digest not in accessories]
 
     async def artifact(self, repository: str, reference: str) -> list[Artifact]:
@@ -196,6 +196,6 @@ def _accessories(items: Iterable[Mapping[str, Any]], answer: Answer) -> set[str]
     return {text(each, "digest", answer) for each in found}
 
 
-def _may_be_accessory(artifact: Artifact) -> bool:
-    """Accessories have no tag, or one that cosign made of the digest that they are about."""
+def may_be_attached(artifact: Artifact) -> bool:
+    """Whether it may be an accessory or a part of another one; these have no tag, or one that cosign made."""
     return not artifact.tag or artifact.tag.startswith("sha256-")

@@ -48,10 +48,13 @@ class NativeSource:
                     yield [Artifact(tag=tag) for tag in page[start : start + DEFAULT_PAGE_SIZE]]
 
     async def look_up(self, repository: str, reference: str) -> list[Artifact]:
+        """A digest is passed over: it may be a part of an image or a signature, and no list tells what has no tag."""
+        if ":" in reference:
+            return []
         found = await self._retries.run(lambda: self._client.head_manifest(repository, reference))
         if found is None:
             return []
-        return [Artifact(tag="" if ":" in reference else reference, digest=str(found.digest))]
+        return [Artifact(tag=reference, digest=str(found.digest))]
 
     async def dated(self, repository: str, artifact: DatedTag) -> DatedTag | None:
         found = await self._times.of(repository, artifact.tag, self._retries)

@@ -65,7 +65,7 @@ class Source(Protocol):
         ...
 
     async def look_up(self, repository: str, reference: str) -> list[Artifact]:
-        """What a tag or a digest stands for now; nothing when it is not there."""
+        """What a tag or a digest stands for now; nothing when it is not there, or is nothing that `artifacts` tells."""
         ...
 
     async def dated(self, repository: str, artifact: DatedTag) -> DatedTag | None:

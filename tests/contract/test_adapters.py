@@ -358,6 +358,15 @@ async def test_only_what_an_event_tells_of_is_looked_at(stage: Stage, adapter: A
     assert (found.names, found.failures) == ({("team/app", "2")}, {})
 
 
+async def test_what_an_event_names_by_its_digest_is_there_when_a_listing_has_it(stage: Stage, adapter: Adapter) -> None:
+    digest = await stage.push("team/app", seed=1)
+    await stage.push("team/app", "1", seed=2)
+
+    found = await listed(adapter, within=within("team/app", Reference(tag="", digest=digest)))
+
+    assert found.names == (await listed(adapter)).names - {("team/app", "1")}
+
+
 @pytest.mark.parametrize("references", [(), tuple(Reference(tag=f"t{number}") for number in range(30))])
 async def test_whole_repositories_and_many_tags_are_looked_at(
     stage: Stage, adapter: Adapter, references: Sequence[Reference]

@@ -17,6 +17,7 @@ from transship.policy.v1 import event_pb2 as pb
 from transship.policy.v1.policy_pb2 import Deletion
 from transship.sdk import TransshipClient, destination, on_event
 from transship.type.v1.filter_pb2 import Filter
+from transship.type.v1.transfer_pb2 import TransferOptions
 
 _POLL_S = 0.05
 
@@ -28,6 +29,7 @@ async def follow(
     *,
     filters: Sequence[Filter] = (),
     deletion: Deletion | None = None,
+    options: TransferOptions | None = None,
 ) -> str:
     """Creates a policy that waits for the events of the source, and returns its name."""
     policy = await client.policies.create(
@@ -38,6 +40,7 @@ async def follow(
         override=True,
         trigger=on_event(),
         deletion=deletion,
+        options=options,
     )
     return policy.name
 

@@ -8,15 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from oci_client.testing import an_image, an_index
+from oci_client.testing import an_artifact, an_image, an_index
 from tests.e2e.content import RealRegistry, skopeo_push
-from tests.e2e.stack import Stack, register, state_of
+from tests.e2e.stack import Stack, finished, register, state_of
 from tests.e2e.telling import executions_of, follow, telling, told, until
 from transship.execution.v1.execution_pb2 import EventResource, Execution
 from transship.local.state import LocalStack
 from transship.policy.v1 import event_pb2 as pb
 from transship.policy.v1.policy_pb2 import Deletion
 from transship.sdk import TransshipClient, name_filter
+from transship.type.v1.transfer_pb2 import TransferOptions
 
 pytestmark = pytest.mark.e2e
 
@@ -49,6 +50,31 @@ async def test_a_push_is_copied_and_what_the_filters_leave_out_is_not(
         each.name for each in ended
     }
     assert [each.executions for each in news if each.repository == "team/app"] == [[]]
+
+
+async def test_what_a_run_would_leave_out_does_not_come_by_the_digest_of_its_push(
+    stack: Stack, client: TransshipClient, plain: RealRegistry, tmp_path: Path
+) -> None:
+    """A client pushes the images of an index by their digests before it pushes the tag, and a signature after it."""
+    index, image = an_index(seed=10), an_image(seed=20)
+    wanted, unwanted = index.children
+    signature = an_artifact("application/vnd.example.signature", seed=30, subject=image)
+    async with telling(client, stack, tmp_path / "telling") as (source, source_name):
+        goal_name = await register(client, plain.url)
+        await follow(client, source_name, goal_name, options=TransferOptions(platforms=["linux/amd64"]))
+        source.put("library/app", index, "1.0")
+        source.put("library/app", image, "1.1")
+        source.put("library/app", signature, signature.digest)
+
+        await until(plain, lambda tags: len(tags) == 2)
+        for event in await told(client, source_name, at_least=5):
+            for name in event.executions:
+                await finished(client, name)
+
+    url = f"{plain.url}/v2/library/app/manifests"
+    async with httpx.AsyncClient(headers={"Accept": image.media_type}, trust_env=False) as http:
+        found = [await http.get(f"{url}/{each.digest}") for each in (wanted, unwanted, signature)]
+    assert [each.status_code for each in found] == [200, 404, 404]
 
 
 async def test_a_deletion_is_carried_out_where_the_policy_says_so_and_nowhere_else(

@@ -180,7 +180,7 @@ class World:
         return Preparation()
 
     async def _list(self, registry: str, within: Sequence[Resource]) -> AsyncIterator[ResourceBatch]:
-        wanted = {each.repository: {ref.tag for ref in each.references} for each in within}
+        wanted = {each.repository: {ref.key for ref in each.references} for each in within}
         for repository, tags in sorted(self.registries.get(registry, {}).items()):
             if within and repository not in wanted:
                 continue

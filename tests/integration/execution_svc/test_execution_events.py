@@ -9,6 +9,7 @@ import pytest
 from execution_svc.domain.execution import ExecutionState
 from execution_svc.domain.origin import EventOperation, EventResource
 from execution_svc.domain.task import Operation
+from execution_svc.domain.transfer import Reference
 from service_kit.database import open_pool
 from tests.integration.execution_svc.execution_world import World, reasons
 from tests.postgres import Database
@@ -60,6 +61,40 @@ async def test_what_only_the_registry_knows_is_asked_of_it(world: World, rule: d
     world.push("a", "x", v1=ONE, v2=ONE)
     execution = await world.run(policy, event("PUSH", "v1"), event("PUSH", "gone"))
     assert (world.tags("b", "x"), execution.state) == ({"v1": ONE}, ExecutionState.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"filters": [{**a_filter("TAG", "*-rc"), "action": "ACTION_EXCLUDE"}]},
+        {"options": {"platforms": ["linux/amd64"]}},
+        {"options": {"referrers": True, "platforms": ["linux/amd64"]}},
+        {"options": {"referrers": True, "referrer_types": ["application/spdx+json"]}},
+    ],
+)
+async def test_parts_and_signatures_do_not_go_without_what_they_belong_to(
+    world: World, document: dict[str, Any]
+) -> None:
+    """What was pushed by its digest alone is copied when the registry lists it as an artifact of its own."""
+    policy = world.policy("p", "a", "b", **document)
+    world.push("a", "x", v1=ONE)
+
+    await world.start(policy, event("PUSH", digest=TWO), event("PUSH", "v1", ONE))
+    await world.list_one()
+
+    (job,) = await world.jobs.claim_tasks(10, world.clock.now())
+    assert job.references == (Reference(tag="v1"),)
+
+
+async def test_who_takes_all_of_a_repository_takes_signatures_that_come_later(world: World) -> None:
+    policy = world.policy("p", "a", "b", options={"referrers": True})
+
+    await world.start(policy, event("PUSH", digest=TWO))
+    await world.list_one()
+
+    (job,) = await world.jobs.claim_tasks(10, world.clock.now())
+    assert job.references == (Reference(digest=TWO),)
 
 
 async def test_nothing_that_passes_is_a_success(world: World) -> None:

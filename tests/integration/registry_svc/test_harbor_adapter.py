@@ -338,6 +338,23 @@ async def test_an_index_of_an_event_is_found_by_its_digest(harbor: FakeHarbor, a
     assert tags(await listed(adapter, within=twice)) == ["team/app:multi", "team/app:other"]
 
 
+async def test_parts_of_an_image_and_signatures_are_no_artifacts_of_an_event(
+    harbor: FakeHarbor, adapter: HarborAdapter
+) -> None:
+    index = an_index()
+    signature = an_artifact(subject=index)
+    alone = harbor.push("team/app", an_image((16,), seed=9))
+    for each in (*index.children, signature):
+        harbor.push("team/app", each)
+    harbor.push("team/app", index, "1")
+    told = (*(each.digest for each in index.children), signature.digest, alone)
+    within = (Resource(repository="team/app", references=tuple(Reference(tag="", digest=each) for each in told)),)
+
+    [resource] = (await listed(adapter, within=within)).resources
+
+    assert [each.digest for each in resource.references] == [alone]
+
+
 # Preparing
 
 
