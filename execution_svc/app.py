@@ -21,6 +21,7 @@ from execution_svc.postgres import (
     PostgresHistory,
     PostgresRetentionStore,
     PostgresWrittenPages,
+    PostgresWrittenTags,
 )
 from execution_svc.retention import RetentionLoop
 from execution_svc.service import Executions
@@ -59,7 +60,9 @@ async def build(config: ExecutionConfig, stack: AsyncExitStack) -> GrpcServer:
     _run_beside("changes", partial(changes.run, conninfo), stack)
     _run_beside("flows", flows.run, stack)
     _run_beside("delegation", partial(run_as_leader, conninfo, delegator.run), stack)
-    retention = RetentionLoop(PostgresRetentionStore(pool), policies, config.retention(), clock)
+    retention = RetentionLoop(
+        PostgresRetentionStore(pool), PostgresWrittenTags(pool), policies, config.retention(), clock
+    )
     _run_beside("retention", retention.run, stack)
     server = GrpcServer(config.listen, config.server_tls())
     executions = Executions(PostgresExecutionStore(pool), policies, jobs, changes, clock)

@@ -1,4 +1,4 @@
-"""Deletes ended executions that nobody wants to keep, as fast as they come to be."""
+"""Deletes ended executions that nobody wants to keep, and the memory of policies that are gone."""
 
 import asyncio
 from typing import Final, Protocol
@@ -15,6 +15,8 @@ from service_kit.errors import ServiceError
 INTERVAL_S: Final = 60.0  # nobody waits for it
 PAUSE_S: Final = 0.05  # between two batches: others want the database too
 
+NOT_FOUND: Final = "POLICY_NOT_FOUND"
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -24,11 +26,29 @@ class Policies(Protocol):
     async def get(self, name: str) -> Policy: ...
 
 
-class RetentionLoop:
-    """Holds each policy to its retention as it is now. The default is for policies that have none or are gone."""
+class WrittenTags(Protocol):
+    """What policies have written."""
 
-    def __init__(self, store: RetentionStore, policies: Policies, default: Retention, clock: Clock) -> None:
+    async def policies(self) -> list[str]:
+        """The uids of those that have written anything."""
+        ...
+
+    async def forget(self, policy: str) -> bool:
+        """Forgets some of what the policy wrote; whether there may be more."""
+        ...
+
+
+class RetentionLoop:
+    """Holds each policy to its retention as it is now. The default is for policies that have none or are gone.
+
+    What those that are gone have written is forgotten: it stays at the destinations, and is nobody's.
+    """
+
+    def __init__(
+        self, store: RetentionStore, written: WrittenTags, policies: Policies, default: Retention, clock: Clock
+    ) -> None:
         self._store = store
+        self._written = written
         self._policies = policies
         self._default = default
         self._clock = clock
@@ -38,6 +58,7 @@ class RetentionLoop:
         while True:
             try:
                 await self.pass_once()
+                await self.forget_the_gone()
             except psycopg.OperationalError as error:
                 log.warning("retention interrupted", error=str(error))
             await asyncio.sleep(INTERVAL_S)
@@ -53,13 +74,22 @@ class RetentionLoop:
             while await self._store.delete_batch(policy, keep, self._clock.now()):  # noqa: ASYNC110 - it is work
                 await asyncio.sleep(PAUSE_S)
 
+    async def forget_the_gone(self) -> None:
+        """Forgets what policies wrote that are gone by now, for sure."""
+        for uid in await self._written.policies():
+            try:
+                await self._policies.get(f"policies/{uid}")
+            except ServiceError as error:
+                while error.reason == NOT_FOUND and await self._written.forget(uid):  # noqa: ASYNC110 - it is work
+                    await asyncio.sleep(PAUSE_S)
+
     async def _retention_of(self, policy: str) -> Retention:
         if not policy:
             return self._default
         try:
             document = (await self._policies.get(policy)).document
         except ServiceError as error:
-            if error.reason != "POLICY_NOT_FOUND":
+            if error.reason != NOT_FOUND:
                 raise
             return self._default
         return Retention.of_document(document["retention"]) if "retention" in document else self._default

@@ -87,6 +87,13 @@ class EventReturns(ServiceError):
     reason = "EVENT_RETURNS"
 
 
+class TagOfAnotherPolicy(ServiceError):
+    """These tags of {repository} stay: {policy} has brought them there too, and its source still has them."""
+
+    kind = Kind.FAILED_PRECONDITION
+    reason = "TAG_OF_ANOTHER_POLICY"
+
+
 class LeaseLost(Exception):
     """The flow was taken away from this worker: the execution was stopped, or the lease ran out.
 

@@ -2,6 +2,18 @@
 
 from dataclasses import dataclass
 
+from execution_svc.domain.errors import TagOfAnotherPolicy
+from execution_svc.domain.transfer import Failure, Side
+
+
+@dataclass(frozen=True, slots=True)
+class TagPlace:
+    """A tag at a destination."""
+
+    registry: str
+    repository: str
+    tag: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenTag:
@@ -14,6 +26,10 @@ class WrittenTag:
     source_repository: str
     source_tag: str
 
+    @property
+    def place(self) -> TagPlace:
+        return TagPlace(self.destination_registry, self.destination_repository, self.tag)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
@@ -22,3 +38,8 @@ class Artifact:
     repository: str
     tag: str = ""
     digest: str = ""
+
+
+def kept_for(policy: str, repository: str) -> Failure:
+    """Why tags of a destination's repository are not deleted: another policy, known by its uid, has them there too."""
+    return Failure.of(TagOfAnotherPolicy(repository=repository, policy=f"policies/{policy}"), Side.DESTINATION)

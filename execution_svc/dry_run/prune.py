@@ -13,7 +13,8 @@ from execution_svc.domain.plan import Action, PlannedAction, PlannedReference, P
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.prune import PruneRule, RepositoryCount
 from execution_svc.domain.resource import Resource, ResourceBatch
-from execution_svc.domain.written import WrittenTag
+from execution_svc.domain.written import WrittenTag, kept_for
+from execution_svc.flows.others import Others
 from execution_svc.flows.planning import Item, Place
 from execution_svc.flows.prune import FAILURES_MESSAGE, GUARDED_MESSAGE
 from service_kit.clock import Clock
@@ -29,7 +30,7 @@ class Source(Protocol):
         ...
 
 
-class Written(Protocol):
+class Written(Others, Protocol):
     """What policies have written."""
 
     async def written_by(self, policy: Policy, after: str, repositories: int) -> list[Remembered]:
@@ -71,9 +72,10 @@ class PrunePlanner:
                 if _is_missing(each.written, there) and (each.missing_since or now) <= before
             ]
         due = await _not_brought(due, listing) if due else []
-        if guarded := rule.guard(_counts(due, written)):
+        others = await self._written.other_policies(policy, [each.place for each in due])
+        if guarded := rule.guard(_counts([each for each in due if each.place not in others], written)):
             return [PruneGuard(message=f"{GUARDED_MESSAGE} {guarded[0].failure.message}")]
-        return [_deletion(each) for each in due]
+        return [_deletion(each, others.get(each.place, "")) for each in due]
 
     async def _there(self, policy: Policy, page: Sequence[Remembered]) -> set[tuple[str, str]] | None:
         """The tags that these repositories have; None when one of them cannot be seen."""
@@ -117,7 +119,8 @@ async def _not_brought(
     return list(left.values())
 
 
-def _deletion(written: WrittenTag) -> PlannedAction:
+def _deletion(written: WrittenTag, other: str) -> PlannedAction:
+    """What another policy has there too is skipped."""
     return PlannedAction(
         destination_registry=written.destination_registry,
         source_repository=written.source_repository,
@@ -126,6 +129,7 @@ def _deletion(written: WrittenTag) -> PlannedAction:
             tag=written.source_tag,
             destination_tag=written.tag,
             present_digest=written.digest,
-            action=Action.DELETE,
+            action=Action.SKIP if other else Action.DELETE,
+            failure=kept_for(other, written.destination_repository) if other else None,
         ),
     )

@@ -15,8 +15,7 @@ from execution_svc.domain.policy import Policy
 from execution_svc.domain.prune import PruneRule
 from execution_svc.domain.resource import Preparation, Resource, ResourceBatch
 from execution_svc.domain.transfer import Failure
-from execution_svc.flows import events, prune
-from execution_svc.flows.deletion import DeletionFlow
+from execution_svc.flows import deletion, events, prune
 from execution_svc.flows.planning import Item, Place, collision_failure, map_batch, plan_tasks, settle_unprepared
 from execution_svc.store import FlowStore
 from replication.mapping import PathRule
@@ -46,7 +45,7 @@ class Catalog(Protocol):
     async def prepare(self, registry: str, repositories: Sequence[str], *, public: bool) -> Preparation: ...
 
 
-class History(events.History, prune.WrittenTags, Protocol):
+class History(events.History, deletion.History, prune.WrittenTags, Protocol):
     """What policies have written."""
 
 
@@ -144,7 +143,7 @@ class CopyFlow:
             await self._store.fail_collided(self._lease, some, self._clock.now())
 
     async def delete_what_events_told(self, rules: Sequence[PathRule]) -> None:
-        flow = DeletionFlow(self._lease, self._catalog, self._history, self._events)
+        flow = deletion.DeletionFlow(self._lease, self._catalog, self._history, self._events, self._clock)
         await self.write_tasks(await self.leave_out_written(await flow.items(rules)))
 
     async def prune(self) -> str:

@@ -1,7 +1,8 @@
 """The deletion flow: from what events say was deleted at the source to tasks that delete it at the destinations."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final, Protocol
 
 from execution_svc.domain.events import deleted, selection_of
@@ -10,12 +11,16 @@ from execution_svc.domain.origin import EventOperation, EventResource
 from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
 from execution_svc.domain.task import Operation
 from execution_svc.domain.transfer import Reference
-from execution_svc.domain.written import WrittenTag
-from execution_svc.flows.events import Events, History
+from execution_svc.domain.written import Artifact, WrittenTag
+from execution_svc.flows.events import Events
+from execution_svc.flows.others import Others, keep_for_others
 from execution_svc.flows.planning import Item, map_batch
 from replication.mapping import PathRule
+from service_kit.clock import Clock
 
 RESOURCES_PER_LOOK: Final = 1000  # the limit of ListResources
+
+Tag = tuple[str, str]  # a repository of the source and a tag in it
 
 
 class Source(Protocol):
@@ -26,11 +31,23 @@ class Source(Protocol):
         ...
 
 
+class History(Others, Protocol):
+    """What policies have written."""
+
+    async def written_from(self, lease: FlowLease, repository: str, digest: str) -> list[WrittenTag]:
+        """What the policy has written, or found there, of this digest in a repository of its source."""
+        ...
+
+    async def missed(self, lease: FlowLease, gone: Sequence[Artifact], now: datetime) -> None:
+        """Notes that these tags are missing at the policy's source, from now on if they were not before."""
+        ...
+
+
 class Present:
     """A look at the source: which tags are there, and what could not be looked at."""
 
     def __init__(self) -> None:
-        self.tags: set[tuple[str, str]] = set()
+        self.tags: set[Tag] = set()
         self.failures: list[RepositoryFailure] = []
 
     @classmethod
@@ -42,64 +59,79 @@ class Present:
                 present.failures += batch.failures
         return present
 
+    def gone(self, tags: Sequence[Tag]) -> set[Tag]:
+        """Those that were looked for and are not there."""
+        failed = {each.repository for each in self.failures}
+        return {each for each in tags if each not in self.tags and each[0] not in failed}
+
 
 class DeletionFlow:
     """The deletions of one execution."""
 
-    def __init__(self, lease: FlowLease, source: Source, history: History, events: Events) -> None:
+    def __init__(self, lease: FlowLease, source: Source, history: History, events: Events, clock: Clock) -> None:
         self._lease = lease
         self._source = source
         self._history = history
         self._events = events
+        self._clock = clock
 
     async def items(self, rules: Sequence[PathRule]) -> list[Item]:
-        """What is to be deleted: mapped as copies are, less what is at the source again and what is our own echo."""
+        """What is to be deleted: mapped as copies are, less what is at the source again.
+
+        What is our own echo is skipped, and what another policy has there too.
+        """
         policy = self._lease.policy
         told = deleted(self._lease.resources, selection_of(policy.document)) if policy.deletes_on_event else []
         by_tag = [(each.repository, each.tag) for each in told if each.tag]
-        by_digest = [(each, written) for each in told if not each.tag for written in await self._written_from(each)]
-        tags = [*by_tag, *((written.source_repository, written.source_tag) for _, written in by_digest)]
-        present = await Present.look(self._source, policy.source_registry, _grouped(tags))
-        failed = {each.repository for each in present.failures}
-        gone = [each for each in by_tag if each not in present.tags and each[0] not in failed]
-        batch = ResourceBatch(resources=tuple(_grouped(gone)), failures=tuple(present.failures))
+        by_digest = [written for each in told if not each.tag for written in await self._written_from(each)]
+        present = await Present.look(
+            self._source, policy.source_registry, _grouped([*by_tag, *map(_source, by_digest)])
+        )
+        gone = present.gone([*by_tag, *map(_source, by_digest)])
+        await self._note(gone)
+        batch = ResourceBatch(
+            resources=tuple(_grouped([each for each in by_tag if each in gone])), failures=tuple(present.failures)
+        )
         mapped = [replace(each, operation=Operation.DELETE) for each in map_batch(policy, rules, batch)]
-        found = [
-            item
-            for event, each in by_digest
-            if (each.source_repository, each.source_tag) not in present.tags and each.source_repository not in failed
-            for item in self._of_written(event, each)
-        ]
-        return await self._events.without_echoes([*mapped, *found], EventOperation.DELETE)
+        found = [item for each in by_digest if _source(each) in gone for item in self._of_written(each)]
+        items = await self._events.without_echoes([*mapped, *found], EventOperation.DELETE)
+        return await keep_for_others(items, policy, self._history)
 
     async def _written_from(self, event: EventResource) -> list[WrittenTag]:
         return await self._history.written_from(self._lease, event.repository, event.digest)
 
-    def _of_written(self, event: EventResource, written: WrittenTag) -> list[Item]:
+    async def _note(self, gone: Collection[Tag]) -> None:
+        """Of several policies that have a tag there, the one that is the last to miss it deletes it."""
+        artifacts = [Artifact(repository=repository, tag=tag) for repository, tag in sorted(gone)]
+        await self._history.missed(self._lease, artifacts, self._clock.now())
+
+    def _of_written(self, written: WrittenTag) -> list[Item]:
         """Where the policy still goes; what somebody has changed there since is not what was deleted."""
-        indexes = [
-            index
-            for index, each in enumerate(self._lease.policy.destinations)
-            if each.registry == written.destination_registry
-        ]
-        return [written_item(indexes[0], written, event.repository)] if indexes else []
+        registries = [each.registry for each in self._lease.policy.destinations]
+        if written.destination_registry not in registries:
+            return []
+        return [written_item(registries.index(written.destination_registry), written)]
 
 
-def written_item(destination_index: int, written: WrittenTag, source_repository: str) -> Item:
+def written_item(destination_index: int, written: WrittenTag) -> Item:
     """The deletion of a written tag, as long as it is what was written."""
     there = "" if written.tag == written.source_tag else written.tag
     reference = Reference(tag=written.source_tag, digest=written.digest, destination_tag=there)
     return Item(
         destination_index=destination_index,
         destination_registry=written.destination_registry,
-        source_repository=source_repository,
+        source_repository=written.source_repository,
         destination_repository=written.destination_repository,
         references=(reference,),
         operation=Operation.DELETE,
     )
 
 
-def _grouped(tags: Sequence[tuple[str, str]]) -> list[Resource]:
+def _source(written: WrittenTag) -> Tag:
+    return written.source_repository, written.source_tag
+
+
+def _grouped(tags: Sequence[Tag]) -> list[Resource]:
     found: dict[str, dict[str, None]] = {}
     for repository, tag in tags:
         found.setdefault(repository, {})[tag] = None

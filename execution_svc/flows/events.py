@@ -13,7 +13,7 @@ from execution_svc.domain.origin import EventOperation, EventResource
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.resource import Resource, ResourceBatch
 from execution_svc.domain.transfer import Failure, Reference, Side
-from execution_svc.domain.written import Artifact, WrittenTag
+from execution_svc.domain.written import Artifact
 from execution_svc.flows.planning import Item
 from service_kit.clock import Clock
 
@@ -32,10 +32,6 @@ class History(Protocol):
 
     async def under_way(self, lease: FlowLease, artifacts: Sequence[Artifact]) -> bool:
         """Whether tasks that write to or delete one of these at the policy's source have not ended."""
-        ...
-
-    async def written_from(self, lease: FlowLease, repository: str, digest: str) -> list[WrittenTag]:
-        """What the policy has written of this digest in a repository of its source."""
         ...
 
 

@@ -16,6 +16,7 @@ from execution_svc.domain.resource import Resource
 from execution_svc.domain.task import Operation
 from execution_svc.domain.written import Artifact, WrittenTag
 from execution_svc.flows.deletion import Present, Source, written_item
+from execution_svc.flows.others import Others, keep_for_others
 from execution_svc.flows.planning import Item
 from service_kit.clock import Clock
 
@@ -27,7 +28,7 @@ FAILURES_MESSAGE: Final = "Nothing was pruned, since the listing had failures."
 GUARDED_MESSAGE: Final = "Nothing was pruned, since more is missing at the source than the policy's guard allows."
 
 
-class WrittenTags(Protocol):
+class WrittenTags(Others, Protocol):
     """What the policy has written. What needs the lease raises LeaseLost without it."""
 
     async def unlisted(self, lease: FlowLease) -> list[str]:
@@ -41,11 +42,14 @@ class WrittenTags(Protocol):
         ...
 
     async def count_due(self, lease: FlowLease, before: datetime) -> list[RepositoryCount]:
-        """Repositories of the destinations with tags that have been missing since a time."""
+        """Repositories of the destinations with tags that have been missing since a time.
+
+        Due are those of them that no other policy has there.
+        """
         ...
 
     async def due(self, lease: FlowLease, before: datetime, after: WrittenTag | None, limit: int) -> list[WrittenTag]:
-        """A page of these tags in the order of their places."""
+        """A page of the missing tags in the order of their places."""
         ...
 
 
@@ -93,10 +97,10 @@ class Pruning:
         ]
 
     async def items(self) -> AsyncIterator[list[Item]]:
-        """What is to be deleted, page by page."""
+        """What is to be deleted, page by page; what another policy has there too is skipped."""
         after: WrittenTag | None = None
         while page := await self._written.due(self._lease, self._before, after, TAGS_PER_PAGE):
-            yield self._items(page)
+            yield await keep_for_others(self._items(page), self._lease.policy, self._written)
             after = page[-1]
 
     @property
@@ -104,7 +108,7 @@ class Pruning:
         return self._now - self._rule.grace_period
 
     def _items(self, page: Sequence[WrittenTag]) -> list[Item]:
-        items = [written_item(self._index(each.destination_registry), each, each.source_repository) for each in page]
+        items = [written_item(self._index(each.destination_registry), each) for each in page]
         grouped = groupby(items, lambda item: (item.place, item.source_repository))
         return [_joined([*same]) for _, same in grouped]
 

@@ -1,7 +1,9 @@
--- What policies have written, and what they have deleted of it: the newest of it for each place.
+-- What policies have written, or found there as they would have written it, and what they have deleted: the newest of it
+-- for each policy and place.
 --
--- Prune deletes nothing else, deletions that name a digest are looked up here, and an event that our own copy or deletion
--- has caused is known by it. It outlives the executions.
+-- Prune deletes what was written and nothing else, deletions that name a digest are looked up here, an event that our own
+-- copy or deletion has caused is known by it, and no policy deletes what another one has here. It outlives the executions,
+-- but not the policy.
 
 CREATE TABLE written_tags (
     policy                 text        NOT NULL, -- uid of the policy, or its name; empty for inline policies
@@ -14,7 +16,8 @@ CREATE TABLE written_tags (
     source_tag             text        NOT NULL,
     source_digest          text        NOT NULL,
     execution_id           text        NOT NULL, -- that wrote or deleted it; it may be gone
-    write_time             timestamptz NOT NULL, -- or that of its deletion
+    write_time             timestamptz NOT NULL, -- or when it was found, or deleted
+    found                  boolean     NOT NULL DEFAULT false, -- whether it was there without the policy
     deleted                boolean     NOT NULL DEFAULT false,
     changed                boolean     NOT NULL DEFAULT false, -- whether something else was seen at the place since
     missing_since          timestamptz, -- when the source was first seen without it

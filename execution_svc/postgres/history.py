@@ -9,8 +9,10 @@ from psycopg.rows import class_row
 
 from execution_svc.domain.errors import LeaseLost
 from execution_svc.domain.execution import FlowLease
+from execution_svc.domain.policy import Policy
 from execution_svc.domain.prune import RepositoryCount
-from execution_svc.domain.written import Artifact, WrittenTag
+from execution_svc.domain.written import Artifact, TagPlace, WrittenTag
+from execution_svc.postgres.others import OTHERS_AT_PLACE, other_policies
 from execution_svc.postgres.settling import Connection
 from service_kit.database import Pool, single
 
@@ -30,13 +32,13 @@ WITH RECURSIVE came AS (
            SELECT * FROM written_tags
             WHERE destination_registry = %(registry)s AND destination_repository = asked.repository
               AND digest = asked.digest AND asked.tag = '' AND NOT deleted AND NOT %(deleted)s) AS w
-     WHERE NOT w.changed
+     WHERE NOT w.found AND NOT w.changed
     UNION
     SELECT came.place, w.deleted, w.source_registry, w.source_repository, w.source_tag, w.source_digest
       FROM came JOIN written_tags AS w
         ON w.destination_registry = came.source_registry AND w.destination_repository = came.source_repository
        AND w.tag = came.source_tag AND w.deleted = came.deleted AND (w.deleted OR w.digest = came.source_digest)
-     WHERE NOT w.changed)
+     WHERE NOT w.found AND NOT w.changed)
 SELECT place, array_agg(DISTINCT source_registry) FROM came GROUP BY place
 """
 _UNDER_WAY: Final = """
@@ -82,6 +84,7 @@ _UNLISTED: Final = (
     + """
 SELECT DISTINCT w.source_repository FROM written_tags AS w
  WHERE w.policy = %(policy)s AND w.source_registry = %(registry)s AND NOT w.deleted
+   AND (NOT w.found OR w.missing_since IS NULL)
    AND NOT EXISTS (SELECT FROM listed WHERE listed.source_repository = w.source_repository
                                         AND listed.tag = w.source_tag)
  ORDER BY w.source_repository
@@ -96,6 +99,12 @@ UPDATE written_tags AS w
  WHERE w.policy = %(policy)s AND w.source_registry = %(registry)s AND NOT w.deleted
    AND w.source_repository = ANY(%(repositories)s)
 """
+_MISSED: Final = """
+UPDATE written_tags AS w SET missing_since = %(now)s
+  FROM unnest(%(repositories)s::text[], %(tags)s::text[]) AS gone (repository, tag)
+ WHERE w.policy = %(policy)s AND w.source_registry = %(registry)s AND NOT w.deleted AND w.missing_since IS NULL
+   AND w.source_repository = gone.repository AND w.source_tag = gone.tag
+"""
 # What the execution brings to the same place from elsewhere stays: a repository of the source may have a new name.
 _BROUGHT: Final = """
 WITH brought AS MATERIALIZED (
@@ -106,15 +115,17 @@ WITH brought AS MATERIALIZED (
 """
 _IS_DUE: Final = "(missing_since <= %(before)s AND is_brought IS NULL)"
 _OF_POLICY: Final = """
-  FROM written_tags LEFT JOIN brought USING (destination_registry, destination_repository, tag)
- WHERE policy = %(policy)s AND source_registry = %(registry)s AND NOT deleted
+  FROM written_tags AS w LEFT JOIN brought USING (destination_registry, destination_repository, tag)
+ WHERE policy = %(policy)s AND source_registry = %(registry)s AND NOT deleted AND NOT found
    AND destination_registry = ANY(%(destinations)s)
 """
 _COUNTS: Final = (
     _BROUGHT + "SELECT destination_registry AS registry, destination_repository AS repository, count(*) AS written, "
-    "count(*) FILTER (WHERE "
+    "count(*) FILTER (WHERE CASE WHEN "
     + _IS_DUE
-    + ") AS due"
+    + " THEN NOT EXISTS ("
+    + OTHERS_AT_PLACE
+    + ") END) AS due"
     + _OF_POLICY
     + """
  GROUP BY destination_registry, destination_repository
@@ -197,6 +208,21 @@ class PostgresHistory:
         async with self._pool.connection() as conn:
             await _hold(conn, lease)
             await conn.execute(_LOOKED_AT, parameters)
+
+    async def missed(self, lease: FlowLease, gone: Sequence[Artifact], now: datetime) -> None:
+        parameters = {
+            **_of(lease),
+            "repositories": [each.repository for each in gone],
+            "tags": [each.tag for each in gone],
+            "now": now,
+        }
+        async with self._pool.connection() as conn:
+            await _hold(conn, lease)
+            await conn.execute(_MISSED, parameters)
+
+    async def other_policies(self, policy: Policy, places: Sequence[TagPlace]) -> dict[TagPlace, str]:
+        async with single(self._pool) as conn:
+            return await other_policies(conn, policy, places)
 
     async def count_due(self, lease: FlowLease, before: datetime) -> list[RepositoryCount]:
         async with self._pool.connection() as conn, conn.cursor(row_factory=class_row(RepositoryCount)) as cursor:

@@ -1,4 +1,4 @@
-"""What policies have written and deleted, as their tasks report it."""
+"""What policies have written, found and deleted, as their tasks report it."""
 # ruff: noqa: S608  (statements are made of constants)
 
 from collections.abc import Sequence
@@ -22,42 +22,54 @@ SELECT COALESCE(NULLIF(e.policy_snapshot ->> 'uid', ''), e.policy) AS policy,
  CROSS JOIN LATERAL jsonb_array_elements(tasks.results) AS result
  WHERE tasks.id = ANY(%(tasks)s) AND tasks.results IS NOT NULL
 """
-# Two tasks may report one place: one of them is as good as the other. The order keeps two transactions from waiting for
-# each other.
-_COPIED: Final = (
+# Two tasks may report one place: one of them is as good as the other, but what was written counts more than what was
+# found. What the policy finds as it once wrote it stays written. The order keeps two transactions from waiting for each
+# other.
+_WRITTEN_OR_FOUND: Final = (
     """
 WITH results AS ("""
     + _EACH_RESULT
     + """)
 INSERT INTO written_tags (policy, destination_registry, destination_repository, tag, digest, source_registry,
-                          source_repository, source_tag, source_digest, execution_id, write_time)
+                          source_repository, source_tag, source_digest, execution_id, write_time, found)
 SELECT DISTINCT ON (policy, destination_registry, destination_repository, tag)
        policy, destination_registry, destination_repository, tag, digest, source_registry,
-       source_repository, result_tag, result_digest, execution_id, %(now)s
-  FROM results WHERE operation = 'COPY' AND outcome = 'COPIED' AND tag <> ''
- ORDER BY policy, destination_registry, destination_repository, tag
+       source_repository, result_tag, result_digest, execution_id, %(now)s, outcome = 'UNCHANGED' AS found
+  FROM results
+ WHERE operation = 'COPY' AND tag <> ''
+   AND (outcome = 'COPIED'
+        OR (outcome = 'UNCHANGED'
+            AND NOT EXISTS (SELECT FROM written_tags AS w
+                             WHERE w.policy = results.policy AND w.destination_registry = results.destination_registry
+                               AND w.destination_repository = results.destination_repository AND w.tag = results.tag
+                               AND w.source_digest = results.result_digest AND NOT w.deleted)))
+ ORDER BY policy, destination_registry, destination_repository, tag, found
 ON CONFLICT ON CONSTRAINT written_tags_pkey DO UPDATE
    SET digest = excluded.digest, source_registry = excluded.source_registry,
        source_repository = excluded.source_repository, source_tag = excluded.source_tag,
        source_digest = excluded.source_digest, execution_id = excluded.execution_id,
-       write_time = excluded.write_time, deleted = false, changed = false, missing_since = NULL
+       write_time = excluded.write_time, found = excluded.found, deleted = false, changed = false,
+       missing_since = NULL
 """
 )
-# What the policy wrote from somewhere else, and has from here now, is missed from now on when it is missed here.
-_HAS_ANOTHER_SOURCE: Final = (
+# What the policy has from here now, whether it was missed or came from somewhere else, is missed from now on when it is
+# missed here.
+_HAS_A_SOURCE: Final = (
     """
 WITH results AS ("""
     + _EACH_RESULT
     + """)
 UPDATE written_tags AS w
    SET source_registry = results.source_registry, source_repository = results.source_repository,
-       source_tag = results.result_tag, source_digest = results.result_digest, missing_since = NULL
+       source_tag = results.result_tag, missing_since = NULL
   FROM results
- WHERE results.operation = 'COPY' AND results.outcome = 'UNCHANGED' AND NOT w.deleted AND w.digest = results.digest
+ WHERE results.operation = 'COPY' AND results.outcome = 'UNCHANGED' AND NOT w.deleted
+   AND w.source_digest = results.result_digest
    AND (w.policy, w.destination_registry, w.destination_repository, w.tag)
        = (results.policy, results.destination_registry, results.destination_repository, results.tag)
-   AND (w.source_registry, w.source_repository, w.source_tag)
-       <> (results.source_registry, results.source_repository, results.result_tag)
+   AND (w.missing_since IS NOT NULL
+        OR (w.source_registry, w.source_repository, w.source_tag)
+           <> (results.source_registry, results.source_repository, results.result_tag))
 """
 )
 # What was copied from a place shows what is there: if that is not what we have brought or deleted, somebody has changed
@@ -93,8 +105,8 @@ SELECT DISTINCT ON (policy, destination_registry, destination_repository, tag)
  WHERE operation = 'DELETE' AND outcome = 'DELETED'
  ORDER BY policy, destination_registry, destination_repository, tag
 ON CONFLICT ON CONSTRAINT written_tags_pkey DO UPDATE
-   SET execution_id = excluded.execution_id, write_time = excluded.write_time, deleted = true, changed = false,
-       missing_since = NULL
+   SET execution_id = excluded.execution_id, write_time = excluded.write_time, deleted = true, found = false,
+       changed = false, missing_since = NULL
 """
 )
 # What was gone before is as good as deleted; what somebody has changed there is not ours any more.
@@ -103,7 +115,8 @@ _GONE: Final = (
 WITH results AS ("""
     + _EACH_RESULT
     + """)
-UPDATE written_tags AS w SET deleted = true, changed = false, missing_since = NULL, write_time = %(now)s
+UPDATE written_tags AS w
+   SET deleted = true, found = false, changed = false, missing_since = NULL, write_time = %(now)s
   FROM results
  WHERE results.operation = 'DELETE' AND results.outcome = 'UNCHANGED' AND NOT w.deleted
    AND (w.policy, w.destination_registry, w.destination_repository, w.tag)
@@ -121,18 +134,17 @@ DELETE FROM written_tags AS w USING results
        = (results.policy, results.destination_registry, results.destination_repository, results.tag)
 """
 )
-_FORGET: Final = "DELETE FROM written_tags WHERE deleted AND write_time < %(before)s"
+_FORGET_DELETED: Final = "DELETE FROM written_tags WHERE deleted AND write_time < %(before)s"
 
 
 async def remember(
     conn: Connection, now: datetime, *, copies: Sequence[str] = (), deletions: Sequence[str] = ()
 ) -> None:
-    """Takes over what these tasks, which have ended, have copied and deleted."""
+    """Takes over what these tasks, which have ended, have copied, found and deleted."""
     if copies:
-        await conn.execute(_COPIED, {"tasks": list(copies), "now": now})
-        for statement in (_HAS_ANOTHER_SOURCE, _SEEN_OTHERWISE):
-            await conn.execute(statement, {"tasks": list(copies)})
+        for statement in (_HAS_A_SOURCE, _WRITTEN_OR_FOUND, _SEEN_OTHERWISE):
+            await conn.execute(statement, {"tasks": list(copies), "now": now})
     if deletions:
         for statement in (_DELETED, _GONE, _CHANGED):
             await conn.execute(statement, {"tasks": list(deletions), "now": now})
-        await conn.execute(_FORGET, {"before": now - DELETED_KEPT_FOR})
+        await conn.execute(_FORGET_DELETED, {"before": now - DELETED_KEPT_FOR})

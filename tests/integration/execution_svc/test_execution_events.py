@@ -244,13 +244,14 @@ async def test_what_cannot_be_looked_up_fails_and_stays(world: World) -> None:
     assert (world.tags("b", "x"), reasons(await world.tasks(execution))) == ({"v1": ONE}, {"FAILED": "ACCESS_DENIED"})
 
 
-async def test_a_digest_that_was_deleted_takes_the_tags_with_it_that_we_wrote(world: World) -> None:
-    """Less the one that somebody has changed there, and the one that the source still has."""
+async def test_a_digest_that_was_deleted_takes_the_tags_with_it_that_we_brought(world: World) -> None:
+    """And those that we found there; less the one that was changed there, and the one that the source still has."""
     policy = world.policy("p", "a", "b", mapping={"tag": "{tag}-x"}, **DELETES)
-    world.push("a", "x", v1=ONE, v2=ONE, v3=ONE, w=TWO)
+    world.push("b", "x", **{"v0-x": ONE})
+    world.push("a", "x", v0=ONE, v1=ONE, v2=ONE, v3=ONE, w=TWO)
     await world.deliver()
     world.push("b", "x", **{"v2-x": TWO, "own": ONE})
-    world.delete("a", "x", "v1", "v2", by_digest=True)
+    world.delete("a", "x", "v0", "v1", "v2", by_digest=True)
 
     await world.run(policy, event("DELETE", digest=ONE))
 

@@ -73,6 +73,21 @@ class Ticking:
         return self._clock.now() + self._passed
 
 
+async def planned_actions(world: World, policy: Policy) -> dict[tuple[str, str], tuple[Action, str]]:
+    """What would become of tags that the source has no more, by repository and tag there; and why."""
+    view = Views(world)
+    planner = Planner(view, view, view, PostgresWrittenPages(world.pool), Ticking(world.clock))
+    actions: dict[tuple[str, str], tuple[Action, str]] = {}
+    async with aclosing(planner.plan(policy.name)) as messages:
+        async for found in messages:
+            for each in found:
+                match each:
+                    case PlannedAction(kind=PlannedReference(action=Action.DELETE | Action.SKIP) as planned):
+                        reason = planned.failure.reason if planned.failure else ""
+                        actions[each.destination_repository, planned.destination_tag] = (planned.action, reason)
+    return actions
+
+
 async def planned(world: World, policy: Policy) -> tuple[list[tuple[str, str]], PlanSummary]:
     """What would be deleted, by repository and tag there; and the sums."""
     view = Views(world)

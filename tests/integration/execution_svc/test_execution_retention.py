@@ -9,7 +9,7 @@ import pytest
 
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.retention import Retention
-from execution_svc.postgres import PostgresRetentionStore, retention
+from execution_svc.postgres import PostgresRetentionStore, PostgresWrittenTags, forgetting, retention
 from execution_svc.postgres.retention import EXECUTIONS_PER_BATCH, TASKS_PER_BATCH
 from execution_svc.retention import RetentionLoop
 from service_kit.clock import FakeClock
@@ -24,6 +24,11 @@ INSERT INTO executions (id, request_subject, policy, policy_snapshot, trigger, s
                         start_time, end_time)
 SELECT %(policy)s || n, '', %(policy)s, '{}', 'EVENT', 'SUCCEEDED', true, t, t, t + interval '1 second'
   FROM (SELECT n, %(now)s - n * interval '1 minute' AS t FROM generate_series(1, %(count)s) AS n) AS times
+"""
+_WRITTEN = """
+INSERT INTO written_tags (policy, destination_registry, destination_repository, tag, digest, source_registry,
+                          source_repository, source_tag, source_digest, execution_id, write_time)
+SELECT %(policy)s, 'b', 'x', 'v' || n, 'd', 'a', 'x', 'v' || n, 'd', 'e', now() FROM generate_series(1, %(count)s) AS n
 """
 _TASKS = """
 INSERT INTO tasks (id, execution_id, operation, destination_index, source_registry, source_repository,
@@ -57,6 +62,7 @@ class Counting:
     """Counts the batches, each of a few statements."""
 
     def __init__(self, pool: Pool) -> None:
+        self.pool = pool
         self._store = PostgresRetentionStore(pool)
         self.batches: Counter[str] = Counter()
 
@@ -85,7 +91,7 @@ def counting(pool: Pool) -> Counting:
 
 
 def a_loop(counting: Counting, policies: FakePolicies, default: Retention) -> RetentionLoop:
-    return RetentionLoop(counting, policies, default, FakeClock(NOW))
+    return RetentionLoop(counting, PostgresWrittenTags(counting.pool), policies, default, FakeClock(NOW))
 
 
 async def fill(pool: Pool, policy: str, executions: int, tasks: int) -> None:
@@ -172,3 +178,21 @@ async def test_it_is_deleted_along_indexes(pool: Pool) -> None:
             plan = "\n".join(line for (line,) in await cursor.fetchall())
             assert "Index" in plan
             assert "Seq Scan on executions" not in plan
+
+
+async def test_what_policies_wrote_that_are_gone_is_forgotten(
+    pool: Pool, counting: Counting, policies: FakePolicies
+) -> None:
+    """Not what is of one that may be there: its service does not answer. Inline policies cannot be gone."""
+    policies.retentions = {"policies/there": {}}
+    policies.away = {"policies/away"}
+    async with pool.connection() as conn:
+        for policy in ("", "away", "gone", "there", "went"):
+            await conn.execute(_WRITTEN, {"policy": policy, "count": 3})
+        await conn.execute(_WRITTEN, {"policy": "huge", "count": forgetting.TAGS_PER_BATCH + 1})
+
+    await a_loop(counting, policies, Retention()).forget_the_gone()
+
+    async with pool.connection() as conn:
+        cursor = await conn.execute("SELECT policy, count(*) FROM written_tags GROUP BY policy ORDER BY policy")
+        assert await cursor.fetchall() == [("", 3), ("away", 3), ("there", 3)]

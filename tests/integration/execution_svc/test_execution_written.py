@@ -63,9 +63,10 @@ async def test_what_was_copied_is_kept_with_where_it_came_from(pool: Pool) -> No
     await done(pool, a_task("t"), *results)
 
     rows = await written(pool)
-    assert [(row["tag"], row["digest"], row["source_tag"], row["source_digest"]) for row in rows] == [
-        ("1", "sha256:1", "1", "sha256:1"),
-        ("two", "sha256:other", "2", "sha256:2"),
+    assert [(row["tag"], row["digest"], row["source_tag"], row["source_digest"], row["found"]) for row in rows] == [
+        ("1", "sha256:1", "1", "sha256:1", False),
+        ("3", "sha256:3", "3", "sha256:3", True),
+        ("two", "sha256:other", "2", "sha256:2", False),
     ]
     assert rows[0] | {"tag": "", "digest": "", "source_tag": "", "source_digest": ""} == {
         "policy": "u-1",
@@ -80,6 +81,7 @@ async def test_what_was_copied_is_kept_with_where_it_came_from(pool: Pool) -> No
         "execution_id": "of-t",
         "write_time": LATER,
         "deleted": False,
+        "found": False,
         "changed": False,
         "missing_since": None,
     }
@@ -99,6 +101,22 @@ async def test_what_is_written_again_is_kept_once_and_what_is_deleted_is_marked(
 
     await done(pool, a_task("4"), again)
     assert [row["deleted"] for row in await written(pool)] == [False]
+
+
+async def test_what_is_found_as_it_was_written_stays_written(pool: Pool) -> None:
+    """Where platforms were taken out, what is found is named by its digest at the source."""
+    unchanged = [a_result("1", Outcome.UNCHANGED), a_result("2", Outcome.UNCHANGED), a_result("3", Outcome.UNCHANGED)]
+    written_first = [a_result("1"), a_result("2", destination_digest="sha256:thin"), replace(a_result("3"), digest="d")]
+    await done(pool, a_task("1"), *written_first)
+    before = await written(pool)
+    await done(pool, a_task("2"), *unchanged)
+    after = await written(pool)
+    assert before[:2] == after[:2]
+    assert [(row["digest"], row["found"], row["execution_id"]) for row in after[2:]] == [("sha256:3", True, "of-2")]
+    async with pool.connection() as conn:
+        await conn.execute("UPDATE written_tags SET missing_since = now() WHERE tag <> '2'")
+    await done(pool, a_task("3"), *unchanged)
+    assert await written(pool) == after
 
 
 async def test_a_deletion_of_what_was_never_written_is_kept_with_its_source(pool: Pool) -> None:

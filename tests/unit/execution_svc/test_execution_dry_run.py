@@ -19,6 +19,7 @@ from execution_svc.domain.plan import (
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.resource import Preparation, RepositoryFailure, Resource, ResourceBatch
 from execution_svc.domain.transfer import Failure, Reference, Side
+from execution_svc.domain.written import TagPlace
 from execution_svc.dry_run.planner import (
     MESSAGES_AHEAD,
     PLANS_AT_ONCE,
@@ -93,6 +94,9 @@ class FakeCatalog:
 class NothingWritten:
     async def written_by(self, policy: Policy, after: str, repositories: int) -> list[Remembered]:
         return []
+
+    async def other_policies(self, policy: Policy, places: Sequence[TagPlace]) -> dict[TagPlace, str]:
+        return {}
 
 
 class FakeReplications:

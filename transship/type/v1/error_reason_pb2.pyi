@@ -48,6 +48,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_MAPPING_INVALID: _ClassVar[ErrorReason]
     ERROR_REASON_PRUNE_GUARDED: _ClassVar[ErrorReason]
     ERROR_REASON_EVENT_RETURNS: _ClassVar[ErrorReason]
+    ERROR_REASON_TAG_OF_ANOTHER_POLICY: _ClassVar[ErrorReason]
     ERROR_REASON_JOB_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_JOB_KEY_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_WORKER_LOST: _ClassVar[ErrorReason]
@@ -121,6 +122,7 @@ ERROR_REASON_PATH_RULE_VIOLATED: ErrorReason
 ERROR_REASON_MAPPING_INVALID: ErrorReason
 ERROR_REASON_PRUNE_GUARDED: ErrorReason
 ERROR_REASON_EVENT_RETURNS: ErrorReason
+ERROR_REASON_TAG_OF_ANOTHER_POLICY: ErrorReason
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason
 ERROR_REASON_JOB_KEY_REUSED: ErrorReason
 ERROR_REASON_WORKER_LOST: ErrorReason
