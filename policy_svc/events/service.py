@@ -158,4 +158,5 @@ def _event(registry: str, notice: Notice, now: datetime) -> Event:
 
 def _hash(secret: str) -> bytes:
     """Without salt and once: a secret of so many random bytes cannot be found by trying."""
-    return hashlib.sha256(secret.encode()).digest()
+    # What a header has that is no UTF-8 comes as half surrogate pairs.
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).digest()

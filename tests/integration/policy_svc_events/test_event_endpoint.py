@@ -106,6 +106,13 @@ async def test_a_wrong_secret_is_refused_without_a_hint(site: Site, authorizatio
     assert await site.last_receive_time() is None
 
 
+async def test_a_secret_that_is_no_text_is_refused_like_another(site: Site) -> None:
+    headers = {b"Authorization": b"Bearer \xff\xfe"}
+    answer = await site.http.post("/v1/events/hub", content=envelope(PUSHED_TAG), headers=headers)
+
+    assert reason_of(answer) == (401, "UNAUTHENTICATED")
+
+
 async def test_no_secret_is_refused(site: Site) -> None:
     answer = await site.http.post("/v1/events/hub", content=envelope(PUSHED_TAG))
 
