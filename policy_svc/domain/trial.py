@@ -1,7 +1,7 @@
 """What a policy would pick and where that would go, found out without doing it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -102,13 +102,17 @@ class Trial:
 
 
 class Router:
-    """Finds the targets of what streams by. It remembers the repositories, so that two on one place are seen."""
+    """Finds the targets of what streams by. It remembers their places, so that two on one place are seen.
+
+    A place is a repository, but in registries where tags get other names it is a tag: repositories may share one there.
+    """
 
     def __init__(self, spec: PolicySpec, path_rules: Mapping[str, PathRule]) -> None:
         """The path rules are those of the destinations, by name; a registry without one takes any path."""
         self._spec = spec
         self._path_rules = path_rules
         self._collisions = CollisionDetector()
+        self._by_tag = {each.registry for each in spec.destinations if each.mapping.tag}
 
     def route(self, artifact: Artifact) -> Match:
         return Match(artifact, tuple(self._target(artifact, each) for each in self._spec.destinations))
@@ -123,8 +127,8 @@ class Router:
             return Target(
                 registry=registry, failure=Failure(reason="MAPPING_INVALID", message=f"{error}", metadata=metadata)
             )
-        failure = self._wrong_path(registry, repository) or self._collision(artifact, registry, repository)
-        return Target(registry=registry, repository=repository, tag=tag, failure=failure)
+        target = Target(registry=registry, repository=repository, tag=tag)
+        return replace(target, failure=self._wrong_path(registry, repository) or self._collision(artifact, target))
 
     def _wrong_path(self, registry: str, repository: str) -> Failure | None:
         try:
@@ -134,14 +138,19 @@ class Router:
             return Failure(reason="PATH_RULE_VIOLATED", message=f"{error}, which {registry} wants", metadata=metadata)
         return None
 
-    def _collision(self, artifact: Artifact, registry: str, repository: str) -> Failure | None:
-        first = self._collisions.add(Placement(source=artifact.repository, registry=registry, repository=repository))
+    def _collision(self, artifact: Artifact, target: Target) -> Failure | None:
+        source, place = artifact.repository, target.repository
+        if target.registry in self._by_tag:
+            if not target.tag:
+                return None
+            source, place = f"{source}:{artifact.tag}", f"{place}:{target.tag}"
+        first = self._collisions.add(Placement(source=source, registry=target.registry, repository=place))
         if first is None:
             return None
         return Failure(
             reason="DESTINATION_COLLISION",
-            message=f"{first} goes to {repository} as well; neither is copied. Give them different names.",
-            metadata={"repository": repository, "sources": f"{first}, {artifact.repository}"},
+            message=f"{first} goes to {place} as well; neither is copied. Give them different names.",
+            metadata={"repository": place, "sources": f"{first}, {source}"},
         )
 
 

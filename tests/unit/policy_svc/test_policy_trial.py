@@ -136,3 +136,21 @@ def test_two_repositories_on_one_place_are_told() -> None:
     assert second.failure is not None
     assert second.failure.reason == "DESTINATION_COLLISION"
     assert second.failure.metadata == {"repository": "n/x", "sources": "a/x, b/x"}
+
+
+def test_where_tags_get_other_names_two_tags_on_one_place_are_told_and_two_repositories_may_share_one() -> None:
+    [one, other, same] = routed(
+        Destination(registry=BACKUP, namespace="n", tag="{namespace}-{tag}"),
+        Artifact("a/x", "b-1"),
+        Artifact("b/x", "1"),
+        Artifact("a-b/x", "1"),
+    )
+
+    assert [(each.repository, each.tag) for each in (one, other, same)] == [
+        ("n/x", "a-b-1"),
+        ("n/x", "b-1"),
+        ("n/x", "a-b-1"),
+    ]
+    assert (one.failure, other.failure) == (None, None)
+    assert same.failure is not None
+    assert same.failure.metadata == {"repository": "n/x:a-b-1", "sources": "a/x:b-1, a-b/x:1"}
