@@ -25,9 +25,10 @@ _ATTESTED_DIGEST: Final = "vnd.docker.reference.digest"
 def with_platforms(manifest: Manifest, wanted: Sequence[str]) -> Manifest:
     """Return the index with only its children for the wanted platforms; what is no index, or loses none, unchanged.
 
+    An index that names no platform at all is none of images, such as a list of signatures, and stays as it is too.
     Raises CopyError (`PLATFORM_ABSENT`) when none is left.
     """
-    if not wanted or not isinstance(manifest, ImageIndex):
+    if not wanted or not isinstance(manifest, ImageIndex) or not any(each.platform for each in manifest.manifests):
         return manifest
     kept = _kept(manifest.manifests, wanted)
     if not kept:

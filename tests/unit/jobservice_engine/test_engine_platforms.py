@@ -9,7 +9,7 @@ import pytest
 from jobservice.engine.errors import CopyError
 from jobservice.engine.platforms import SOURCE_DIGEST, with_platforms
 from oci_client.manifest import ImageIndex, Manifest, parse_manifest
-from oci_client.testing import an_image, an_index
+from oci_client.testing import an_artifact, an_image, an_index, index_of
 
 
 def index(*platforms: str, attestation: bool = True) -> Manifest:
@@ -79,6 +79,14 @@ def test_an_image_is_no_index() -> None:
     image = parse_manifest(built.manifest, built.media_type)
 
     assert with_platforms(image, ["windows/amd64"]) is image
+
+
+def test_a_list_of_signatures_has_no_platforms_to_choose_from() -> None:
+    signature = an_artifact(subject=an_image())
+    built = index_of([signature])
+    listing = parse_manifest(built.manifest, built.media_type)
+
+    assert with_platforms(listing, ["linux/amd64"]) is listing
 
 
 def test_no_wanted_platform_is_an_error_that_names_them() -> None:
