@@ -1,7 +1,7 @@
 """The stores of the execution service in memory: what they promise, in the plainest words."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
 
 from execution_svc.domain.errors import ExecutionNotFound, LeaseLost, RequestIdReused, TaskNotFound
@@ -15,9 +15,8 @@ from execution_svc.domain.execution import (
     StartRequest,
     TaskCounts,
 )
-from execution_svc.domain.limits import OUTSIDE_OF_WINDOWS, Limits
-from execution_svc.domain.origin import Trigger
-from execution_svc.domain.overlap import OpenExecution, place, replaced_by
+from execution_svc.domain.limits import OUTSIDE_OF_WINDOWS
+from execution_svc.domain.overlap import place, replaced_by
 from execution_svc.domain.retention import Retention
 from execution_svc.domain.task import (
     Collision,
@@ -31,48 +30,29 @@ from execution_svc.domain.task import (
     TaskId,
     TaskState,
 )
-from execution_svc.domain.transfer import NO_PROGRESS, Failure, Progress, Reference
+from execution_svc.domain.transfer import Failure, Progress, Reference
 from execution_svc.store import ExecutionCursor
-
-
-@dataclass(kw_only=True)
-class _Row:
-    """An execution, and what its worker needs to know."""
-
-    execution: Execution
-    request_id: str | None
-    subject: str
-    released: bool = False
-    attempt: int = 0
-    token: str | None = None
-    leased_until: datetime | None = None
-
-
-@dataclass(kw_only=True)
-class _TaskRow:
-    task: Task
-    planned: PlannedTask
-    revision: int = 0
-
-    @property
-    def open(self) -> bool:
-        return not self.task.state.is_final
-
-    @property
-    def waiting(self) -> bool:
-        return self.task.state is TaskState.PENDING and not self.task.delegated
-
-    @property
-    def in_flight(self) -> bool:
-        return self.task.delegated and self.open
+from tests.contract.execution_memory_rows import (
+    Row,
+    TaskRow,
+    ending,
+    failed_item,
+    folded_task,
+    open_execution,
+    picks,
+    targets_of,
+    tasks_allowed,
+    waiting_task,
+    written_task,
+)
 
 
 class MemoryStore:
     """All stores in one."""
 
     def __init__(self) -> None:
-        self._rows: dict[ExecutionId, _Row] = {}
-        self._tasks: dict[TaskId, _TaskRow] = {}
+        self._rows: dict[ExecutionId, Row] = {}
+        self._tasks: dict[TaskId, TaskRow] = {}
         self._sequence = 0
 
     # What the API reads and changes.
@@ -89,14 +69,14 @@ class MemoryStore:
         if request.request_id and (started := await self.started_by(request.request_id, request.subject)):
             return started
         execution = request.execution()
-        found = place(request, [_open(each, request) for each in self._open_of(request.policy.name)])
+        found = place(request, [open_execution(each, request) for each in self._open_of(request.policy.name)])
         if found.skipped:
             execution = replace(
                 execution, state=ExecutionState.SKIPPED, state_message=found.skipped, end_time=request.now
             )
         for each in found.stopped:
             self._stop(self._row(each), request.now, replaced_by(request.id))
-        self._rows[request.id] = _Row(execution=execution, request_id=request.request_id, subject=request.subject)
+        self._rows[request.id] = Row(execution=execution, request_id=request.request_id, subject=request.subject)
         return execution
 
     async def get(self, execution: ExecutionId) -> Execution:
@@ -109,7 +89,7 @@ class MemoryStore:
         return [
             each
             for each in (found if wanted.oldest_first else reversed(found))
-            if _picks(wanted, each)
+            if picks(wanted, each)
             and (after is None or ((each.create_time, each.id) < after) != wanted.oldest_first)
             and (each.create_time, each.id) != after
         ][:limit]
@@ -140,7 +120,7 @@ class MemoryStore:
         for each in self._of(row):
             if each.task.run and each.task.state in {TaskState.FAILED, TaskState.STOPPED}:
                 each.revision = 0
-                each.task = _waiting(each.task, run=each.task.run + 1)
+                each.task = waiting_task(each.task, run=each.task.run + 1)
         return self._execution(row)
 
     async def task(self, execution: ExecutionId, task: TaskId) -> Task:
@@ -212,14 +192,14 @@ class MemoryStore:
         for planned in tasks:
             if planned.id not in self._tasks:
                 self._sequence += 1
-                task = _written(planned, lease.execution, self._sequence, now)
-                self._tasks[planned.id] = _TaskRow(task=task, planned=planned)
+                task = written_task(planned, lease.execution, self._sequence, now)
+                self._tasks[planned.id] = TaskRow(task=task, planned=planned)
 
     async def collisions(self, lease: FlowLease) -> list[Collision]:
         sources: dict[tuple[str, str, str], set[str]] = {}
         for each in self._of(self._held(lease)):
             if each.task.run and each.task.operation is Operation.COPY:
-                for tag, source in _targets(each, lease.policy.registries_by_tag):
+                for tag, source in targets_of(each, lease.policy.registries_by_tag):
                     place = (each.task.destination_registry, each.task.destination_repository, tag)
                     sources.setdefault(place, set()).add(source)
         return [
@@ -242,22 +222,22 @@ class MemoryStore:
                 if each.waiting and each.task.operation is Operation.COPY:
                     self._fail_collided(each, collision, failure, now)
 
-    def _fail_collided(self, row: _TaskRow, collision: Collision, failure: Failure, now: datetime) -> None:
+    def _fail_collided(self, row: TaskRow, collision: Collision, failure: Failure, now: datetime) -> None:
         place = (row.task.destination_registry, row.task.destination_repository)
         if place != (collision.destination_registry, collision.destination_repository):
             return
         references = row.planned.references
         bad = [each for each in references if (each.destination_tag or each.tag) == collision.destination_tag]
         if not collision.destination_tag or len(bad) == len(references):
-            row.task = _failed_item(row.task, failure, now)
+            row.task = failed_item(row.task, failure, now)
         elif bad:
             good = tuple(each for each in references if each not in bad)
             self._sequence += 1
             planned = replace(
                 row.planned, id=TaskId(f"{row.task.id} {collision.destination_tag}"), references=tuple(bad)
             )
-            failed = _failed_item(_written(planned, row.task.execution, self._sequence, now), failure, now)
-            self._tasks[planned.id] = _TaskRow(task=failed, planned=planned)
+            failed = failed_item(written_task(planned, row.task.execution, self._sequence, now), failure, now)
+            self._tasks[planned.id] = TaskRow(task=failed, planned=planned)
             row.planned = replace(row.planned, references=good)
             progress = replace(row.task.progress, references_total=len(good))
             row.task = replace(row.task, reference_count=len(good), progress=progress)
@@ -290,26 +270,26 @@ class MemoryStore:
                 self._say_if_it_waits(row, now)
                 jobs = sum(each.in_flight for each in self._of(row))
                 ranked += [(jobs + place, row.execution.create_time, each) for place, each in enumerate(waiting)]
-        chosen: list[_TaskRow] = []
+        chosen: list[TaskRow] = []
         for _, _, each in sorted(ranked, key=lambda each: each[:2]):
             if len(chosen) < limit and self._has_room(self._row(each.task.execution), now):
                 each.task = replace(each.task, delegated=True)
                 chosen.append(each)
         return [self._job(each) for each in chosen]
 
-    def _say_if_it_waits(self, row: _Row, now: datetime) -> None:
-        if _allowed(row, now) == 0:
+    def _say_if_it_waits(self, row: Row, now: datetime) -> None:
+        if tasks_allowed(row, now) == 0:
             self._change(row, state_message=row.execution.state_message or OUTSIDE_OF_WINDOWS)
         elif row.execution.state_message == OUTSIDE_OF_WINDOWS:
             self._change(row, state_message="")
 
-    def _has_room(self, row: _Row, now: datetime) -> bool:
+    def _has_room(self, row: Row, now: datetime) -> bool:
         policy = row.execution.policy.name or row.execution.id
         jobs = 0
         for each in self._tasks.values():
             execution = self._row(each.task.execution).execution
             jobs += each.in_flight and policy == (execution.policy.name or execution.id)
-        allowed = _allowed(row, now)
+        allowed = tasks_allowed(row, now)
         return allowed is None or jobs < allowed
 
     async def resubmit(self, keys: Sequence[JobKey]) -> list[Job]:
@@ -334,7 +314,7 @@ class MemoryStore:
             for each in self._known([status.key]):
                 if each.in_flight and each.revision < status.revision:
                     each.revision = status.revision
-                    each.task = _folded(each.task, status, now)
+                    each.task = folded_task(each.task, status, now)
                     self._settle(self._row(each.task.execution), now)
 
     # What is asked about executions that have ended.
@@ -357,54 +337,54 @@ class MemoryStore:
 
     # What they have in common.
 
-    def _row(self, execution: ExecutionId) -> _Row:
+    def _row(self, execution: ExecutionId) -> Row:
         if execution not in self._rows:
             raise ExecutionNotFound(execution=execution)
         return self._rows[execution]
 
-    def _stop(self, row: _Row, now: datetime, message: str = "") -> Execution:
+    def _stop(self, row: Row, now: datetime, message: str = "") -> Execution:
         if row.execution.state is not ExecutionState.STOPPING:
             self._change(row, state=ExecutionState.STOPPING, state_message=message)
         self._drop_lease(row)
         self._stop_waiting(row, now)
         return self._settle(row, now)
 
-    def _open_of(self, policy: str) -> list[_Row]:
+    def _open_of(self, policy: str) -> list[Row]:
         """In the order in which they were started. Policies without a name have nothing to do with each other."""
         rows = [row for row in self._rows.values() if policy and row.execution.policy.name == policy]
         return [row for row in rows if not row.execution.state.is_final]
 
-    def _held(self, lease: FlowLease) -> _Row:
+    def _held(self, lease: FlowLease) -> Row:
         row = self._row(lease.execution)
         if row.token != lease.token:
             raise LeaseLost
         return row
 
-    def _drop_lease(self, row: _Row) -> None:
+    def _drop_lease(self, row: Row) -> None:
         row.token = row.leased_until = None
 
-    def _of(self, row: _Row) -> list[_TaskRow]:
+    def _of(self, row: Row) -> list[TaskRow]:
         return [each for each in self._tasks.values() if each.task.execution == row.execution.id]
 
-    def _known(self, keys: Iterable[JobKey]) -> list[_TaskRow]:
+    def _known(self, keys: Iterable[JobKey]) -> list[TaskRow]:
         return [
             self._tasks[key.task] for key in keys if key.task in self._tasks and self._tasks[key.task].task.job == key
         ]
 
-    def _change(self, row: _Row, **changes: object) -> None:
+    def _change(self, row: Row, **changes: object) -> None:
         row.execution = replace(row.execution, **changes)  # type: ignore[arg-type]  # fields of Execution
 
-    def _stop_waiting(self, row: _Row, now: datetime) -> None:
+    def _stop_waiting(self, row: Row, now: datetime) -> None:
         for each in self._of(row):
             if each.waiting:
                 each.task = replace(each.task, state=TaskState.STOPPED, end_time=now)
 
-    def _copies(self, row: _Row, *, still_open: bool) -> list[_TaskRow]:
+    def _copies(self, row: Row, *, still_open: bool) -> list[TaskRow]:
         """What others wait for: that of it which is open, or which has failed."""
         copies = [each for each in self._of(row) if not each.planned.after_copies]
         return [each for each in copies if (each.open if still_open else each.task.state is TaskState.FAILED)]
 
-    def _settle(self, row: _Row, now: datetime) -> Execution:
+    def _settle(self, row: Row, now: datetime) -> Execution:
         if (
             row.execution.listing_complete
             and self._copies(row, still_open=False)
@@ -420,10 +400,10 @@ class MemoryStore:
             self._drop_lease(row)
             empty = present.listing_complete and not counts.total and not present.state_message
             message = NOTHING_TO_REPLICATE if empty else present.state_message
-            self._change(row, state=_ending(present), state_message=message, end_time=now)
+            self._change(row, state=ending(present), state_message=message, end_time=now)
         return self._execution(row)
 
-    def _execution(self, row: _Row) -> Execution:
+    def _execution(self, row: Row) -> Execution:
         tasks = [each.task for each in self._of(row)]
         counted = {state: sum(task.state is state for task in tasks) for state in TaskState}
         counts = TaskCounts(total=len(tasks), **{state.lower(): count for state, count in counted.items()})
@@ -432,7 +412,7 @@ class MemoryStore:
         )
         return replace(row.execution, task_counts=counts, progress=progress)
 
-    def _job(self, row: _TaskRow) -> Job:
+    def _job(self, row: TaskRow) -> Job:
         policy = self._row(row.task.execution).execution.policy
         return Job(
             key=row.task.job,
@@ -447,110 +427,3 @@ class MemoryStore:
             backup_tag=policy.document.get("backup_tag", ""),
             options=policy.document.get("options", {}),
         )
-
-
-def _targets(row: _TaskRow, by_tag: Sequence[str]) -> list[tuple[str, str]]:
-    """What the task writes to in its repository, and from where: tags, or all of it."""
-    task = row.task
-    if task.destination_registry not in by_tag:
-        return [("", task.source_repository)]
-    named = [(each.destination_tag or each.tag, each.tag) for each in row.planned.references]
-    return [(there, f"{task.source_repository}:{tag}") for there, tag in named if there]
-
-
-def _allowed(row: _Row, now: datetime) -> int | None:
-    return Limits.of_document(row.execution.policy.document).allowed(now)
-
-
-def _picks(wanted: ExecutionFilter, execution: Execution) -> bool:
-    return (
-        wanted.policy in {"", execution.policy.name}
-        and (not wanted.states or execution.state in wanted.states)
-        and (not wanted.triggers or execution.origin.trigger in wanted.triggers)
-        and (wanted.created_since is None or execution.create_time >= wanted.created_since)
-        and (wanted.created_before is None or execution.create_time < wanted.created_before)
-    )
-
-
-def _open(row: _Row, request: StartRequest) -> OpenExecution:
-    document = {**row.execution.policy.document, "next_run_time": ""}
-    return OpenExecution(
-        id=row.execution.id,
-        pending=row.execution.state is ExecutionState.PENDING,
-        by_event=row.execution.origin.trigger is Trigger.EVENT,
-        whole=not row.execution.origin.event_resources,
-        same_policy=document == {**request.policy.document, "next_run_time": ""},
-    )
-
-
-def _ending(execution: Execution) -> ExecutionState:
-    if execution.failure or execution.task_counts.failed:
-        return ExecutionState.FAILED
-    if execution.task_counts.stopped or not execution.listing_complete:
-        return ExecutionState.STOPPED
-    return ExecutionState.SUCCEEDED
-
-
-def _written(planned: PlannedTask, execution: ExecutionId, sequence: int, now: datetime) -> Task:
-    task = Task(
-        id=planned.id,
-        execution=execution,
-        sequence=sequence,
-        operation=planned.operation,
-        source_registry=planned.source_registry,
-        source_repository=planned.source_repository,
-        destination_registry=planned.destination_registry,
-        destination_repository=planned.destination_repository,
-        reference_count=len(planned.references),
-        state=TaskState.PENDING,
-        run=1,
-        delegated=False,
-        attempt=0,
-        failure=None,
-        results=(),
-        progress=replace(NO_PROGRESS, references_total=len(planned.references)),
-        create_time=now,
-        start_time=None,
-        end_time=None,
-    )
-    return _ended_item(task, planned.state, planned.failure, now) if planned.failure else task
-
-
-def _failed_item(task: Task, failure: Failure, now: datetime) -> Task:
-    return _ended_item(task, TaskState.FAILED, failure, now)
-
-
-def _ended_item(task: Task, state: TaskState, failure: Failure, now: datetime) -> Task:
-    skipped = task.reference_count if state is TaskState.SKIPPED else 0
-    progress = replace(task.progress, references_failed=task.reference_count - skipped, references_skipped=skipped)
-    return replace(task, state=state, run=0, failure=failure, end_time=now, progress=progress)
-
-
-def _waiting(task: Task, *, run: int) -> Task:
-    return replace(
-        task,
-        state=TaskState.PENDING,
-        run=run,
-        delegated=False,
-        attempt=0,
-        failure=None,
-        results=(),
-        progress=replace(NO_PROGRESS, references_total=task.reference_count),
-        start_time=None,
-        end_time=None,
-    )
-
-
-def _folded(task: Task, status: JobStatus, now: datetime) -> Task:
-    final = status.state.is_final
-    total = max(status.progress.references_total, task.reference_count)
-    return replace(
-        task,
-        state=task.state if status.state is TaskState.PENDING else status.state,
-        attempt=status.attempt,
-        failure=status.failure if status.state is TaskState.FAILED else None,
-        results=status.results if final else (),
-        progress=replace(status.progress, references_total=total),
-        start_time=task.start_time or status.start_time,
-        end_time=(status.end_time or now) if final else None,
-    )

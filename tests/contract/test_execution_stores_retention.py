@@ -10,16 +10,7 @@ from execution_svc.domain.execution import ExecutionFilter, ExecutionId
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.retention import Retention
 from execution_svc.domain.task import TaskFilter, TaskState
-from tests.contract.test_execution_stores import (
-    NOW,
-    POLICY,
-    Stores,
-    a_request,
-    a_status,
-    a_task,
-    claimed,
-    stores,
-)
+from tests.contract.execution_stores import NOW, POLICY, Stores, a_request, a_status, a_task, claimed, stores
 
 __all__ = ["stores"]
 

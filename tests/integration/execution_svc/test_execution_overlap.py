@@ -14,7 +14,7 @@ from execution_svc.domain.task import JobStatus, TaskState
 from execution_svc.domain.transfer import Failure
 from execution_svc.postgres import PostgresDelegationStore, PostgresExecutionStore, PostgresFlowStore
 from service_kit.database import Pool, open_pool
-from tests.contract.test_execution_stores import NOW, a_task
+from tests.contract.execution_stores import NOW, a_task
 from tests.postgres import Database
 
 STARTS = 20

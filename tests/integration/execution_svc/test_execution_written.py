@@ -14,7 +14,7 @@ from execution_svc.domain.task import JobStatus, Operation, PlannedTask, TaskSta
 from execution_svc.domain.transfer import Outcome, Reference, ReferenceResult
 from execution_svc.postgres import PostgresDelegationStore, PostgresExecutionStore, PostgresFlowStore
 from service_kit.database import Pool, open_pool
-from tests.contract.test_execution_stores import LATER, NOW, POLICY, a_request, a_task
+from tests.contract.execution_stores import LATER, NOW, POLICY, a_request, a_task
 from tests.postgres import Database
 
 OF_UID = Policy.of_document({**POLICY.document, "uid": "u-1"})

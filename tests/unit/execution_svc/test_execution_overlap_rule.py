@@ -6,7 +6,7 @@ from execution_svc.domain.execution import ExecutionId, StartRequest
 from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.overlap import OpenExecution, Place, place
 from execution_svc.domain.policy import Policy
-from tests.contract.test_execution_stores import NOW
+from tests.contract.execution_stores import NOW
 
 PUSHED = EventResource(operation=EventOperation.PUSH, repository="x", tag="1")
 BY_EVENT = Origin(trigger=Trigger.EVENT, event_resources=(PUSHED,))
