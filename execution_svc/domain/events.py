@@ -6,6 +6,7 @@ from typing import Any, Final
 from execution_svc.domain.origin import EventOperation, EventResource
 from execution_svc.domain.resource import Resource
 from execution_svc.domain.transfer import Reference
+from execution_svc.domain.written import Artifact
 from replication.filters import Action, Dimension, FilterRule, Selection
 from replication.matchers import MATCHERS
 
@@ -17,10 +18,19 @@ def selection_of(document: Mapping[str, Any]) -> Selection:
     return Selection.compile([_rule(each) for each in document.get("filters", ())])
 
 
+def needs_listing(document: Mapping[str, Any], selection: Selection) -> bool:
+    """Whether only the registry can tell which artifacts pass: by what it alone knows of them, and of others."""
+    return "newest" in document or any(selection.looks_at(each) for each in _NEEDS_LISTING)
+
+
 def newest_of_each(resources: Sequence[EventResource], operation: EventOperation) -> list[EventResource]:
     """What has this operation as the last one that was told of it."""
     last = {(each.repository, each.tag or each.digest): each for each in resources}
     return [each for each in last.values() if each.operation is operation]
+
+
+def artifact(resource: EventResource) -> Artifact:
+    return Artifact(repository=resource.repository, tag=resource.tag, digest=resource.digest)
 
 
 def pushed(
@@ -34,11 +44,12 @@ def pushed(
     """
     sure: dict[str, list[Reference]] = {}
     unsure: dict[str, list[Reference]] = {}
-    needs_listing, takes_attached = _needs_listing(document, selection), _takes_attached(document, selection)
+    is_unsure = needs_listing(document, selection)
+    takes_attached = _takes_attached(document, selection)
     for each in newest_of_each(resources, EventOperation.PUSH):
         if selection.repository_passes(each.repository) and selection.tag_passes(each.tag):
             reference = Reference(tag=each.tag) if each.tag else Reference(digest=each.digest)
-            is_sure = not needs_listing and (each.tag or takes_attached)
+            is_sure = not is_unsure and (each.tag or takes_attached)
             (sure if is_sure else unsure).setdefault(each.repository, []).append(reference)
     return _resources(sure), _resources(unsure)
 
@@ -50,11 +61,6 @@ def deleted(resources: Sequence[EventResource], selection: Selection) -> list[Ev
         for each in newest_of_each(resources, EventOperation.DELETE)
         if selection.repository_passes(each.repository) and (not each.tag or selection.tag_passes(each.tag))
     ]
-
-
-def _needs_listing(document: Mapping[str, Any], selection: Selection) -> bool:
-    """Whether only the registry can tell which artifacts pass: by what it alone knows of them, and of others."""
-    return "newest" in document or any(selection.looks_at(each) for each in _NEEDS_LISTING)
 
 
 def _takes_attached(document: Mapping[str, Any], selection: Selection) -> bool:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from execution_svc.domain.events import deleted, selection_of
+from execution_svc.domain.events import artifact, deleted, needs_listing, selection_of
 from execution_svc.domain.execution import FlowLease
-from execution_svc.domain.origin import EventOperation, EventResource
+from execution_svc.domain.origin import EventOperation
 from execution_svc.domain.resource import RepositoryFailure, Resource, ResourceBatch
 from execution_svc.domain.task import Operation
 from execution_svc.domain.transfer import Reference
@@ -34,8 +34,8 @@ class Source(Protocol):
 class History(Others, Protocol):
     """What policies have written."""
 
-    async def written_from(self, lease: FlowLease, repository: str, digest: str) -> list[WrittenTag]:
-        """What the policy has written, or found there, of this digest in a repository of its source."""
+    async def written_from(self, lease: FlowLease, artifact: Artifact) -> list[WrittenTag]:
+        """What the policy has written, or found there, of this tag of its source or, without a tag, of the digest."""
         ...
 
     async def missed(self, lease: FlowLease, gone: Sequence[Artifact], now: datetime) -> None:
@@ -78,27 +78,30 @@ class DeletionFlow:
     async def items(self, rules: Sequence[PathRule]) -> list[Item]:
         """What is to be deleted: mapped as copies are, less what is at the source again.
 
-        What is our own echo is skipped, and what another policy has there too.
+        Of what is gone nobody can tell any more what but its names would have let it through, nor which tags a digest
+        had; there it is what the policy has brought. What is our own echo is skipped, and what another policy has too.
         """
         policy = self._lease.policy
-        told = deleted(self._lease.resources, selection_of(policy.document)) if policy.deletes_on_event else []
-        by_tag = [(each.repository, each.tag) for each in told if each.tag]
-        by_digest = [written for each in told if not each.tag for written in await self._written_from(each)]
-        present = await Present.look(
-            self._source, policy.source_registry, _grouped([*by_tag, *map(_source, by_digest)])
-        )
-        gone = present.gone([*by_tag, *map(_source, by_digest)])
+        selection = selection_of(policy.document)
+        told = deleted(self._lease.resources, selection) if policy.deletes_on_event else []
+        names_tell = not needs_listing(policy.document, selection)
+        by_tag = [(each.repository, each.tag) for each in told if each.tag and names_tell]
+        brought = [
+            written
+            for each in told
+            if not (each.tag and names_tell)
+            for written in await self._history.written_from(self._lease, artifact(each))
+        ]
+        present = await Present.look(self._source, policy.source_registry, _grouped([*by_tag, *map(_source, brought)]))
+        gone = present.gone([*by_tag, *map(_source, brought)])
         await self._note(gone)
         batch = ResourceBatch(
             resources=tuple(_grouped([each for each in by_tag if each in gone])), failures=tuple(present.failures)
         )
         mapped = [replace(each, operation=Operation.DELETE) for each in map_batch(policy, rules, batch)]
-        found = [item for each in by_digest if _source(each) in gone for item in self._of_written(each)]
+        found = [item for each in brought if _source(each) in gone for item in self._of_written(each)]
         items = await self._events.without_echoes([*mapped, *found], EventOperation.DELETE)
         return await keep_for_others(items, policy, self._history)
-
-    async def _written_from(self, event: EventResource) -> list[WrittenTag]:
-        return await self._history.written_from(self._lease, event.repository, event.digest)
 
     async def _note(self, gone: Collection[Tag]) -> None:
         """Of several policies that have a tag there, the one that is the last to miss it deletes it."""

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from execution_svc.domain.errors import EventReturns
-from execution_svc.domain.events import newest_of_each, pushed, selection_of
+from execution_svc.domain.events import artifact, newest_of_each, pushed, selection_of
 from execution_svc.domain.execution import FlowLease
-from execution_svc.domain.origin import EventOperation, EventResource
+from execution_svc.domain.origin import EventOperation
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.resource import Resource, ResourceBatch
 from execution_svc.domain.transfer import Failure, Reference, Side
@@ -52,7 +52,7 @@ class Events:
 
     async def wait_for_causes(self) -> None:
         """Returns when no task of ours is at what they are about, or after a while."""
-        artifacts = [_artifact(each) for each in self._lease.resources]
+        artifacts = [artifact(each) for each in self._lease.resources]
         give_up = self._clock.now() + LONGEST_WAIT
         while self._clock.now() < give_up and await self._history.under_way(self._lease, artifacts):  # noqa: ASYNC110
             await asyncio.sleep(POLL_INTERVAL_S)  # the tasks end in the database
@@ -69,7 +69,7 @@ class Events:
 
     async def without_echoes(self, items: Sequence[Item], operation: EventOperation) -> list[Item]:
         """The items; what came from an item's own destination is one of its own, skipped."""
-        told = [_artifact(each) for each in newest_of_each(self._lease.resources, operation)]
+        told = [artifact(each) for each in newest_of_each(self._lease.resources, operation)]
         found = await self._history.origins(
             self._lease.policy.source_registry, told, deleted=operation is EventOperation.DELETE
         )
@@ -91,7 +91,3 @@ def _parted(item: Item, returning: set[Reference]) -> list[Item]:
     skipped = replace(item, references=back, failure=Failure.of(error, Side.DESTINATION), skipped=True)
     rest = tuple(each for each in item.references if each not in returning)
     return [replace(item, references=rest), skipped] if rest else [skipped]
-
-
-def _artifact(resource: EventResource) -> Artifact:
-    return Artifact(repository=resource.repository, tag=resource.tag, digest=resource.digest)

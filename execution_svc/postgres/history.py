@@ -2,6 +2,7 @@
 # ruff: noqa: S608  (statements are made of constants)
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -51,13 +52,13 @@ SELECT EXISTS (
                                        WHERE COALESCE(NULLIF(named.there, ''), named.tag) = asked.tag)))
 """
 _COLUMNS: Final = "destination_registry, destination_repository, tag, digest, source_repository, source_tag"
-_WITH_DIGEST: Final = (
+_WRITTEN_FROM: Final = (
     "SELECT "
     + _COLUMNS
     + """
   FROM written_tags
  WHERE policy = %(policy)s AND source_registry = %(registry)s AND source_repository = %(repository)s
-   AND source_digest = %(digest)s AND NOT deleted
+   AND CASE WHEN %(tag)s = '' THEN source_digest = %(digest)s ELSE source_tag = %(tag)s END AND NOT deleted
  ORDER BY destination_registry, destination_repository, tag
 """
 )
@@ -181,10 +182,10 @@ class PostgresHistory:
             row = await cursor.fetchone()
         return bool(row and row[0])
 
-    async def written_from(self, lease: FlowLease, repository: str, digest: str) -> list[WrittenTag]:
-        parameters = {**_of(lease), "repository": repository, "digest": digest}
+    async def written_from(self, lease: FlowLease, artifact: Artifact) -> list[WrittenTag]:
+        parameters = {**_of(lease), **asdict(artifact)}
         async with single(self._pool) as conn, conn.cursor(row_factory=class_row(WrittenTag)) as cursor:
-            await cursor.execute(_WITH_DIGEST, parameters)
+            await cursor.execute(_WRITTEN_FROM, parameters)
             return await cursor.fetchall()
 
     async def unlisted(self, lease: FlowLease) -> list[str]:

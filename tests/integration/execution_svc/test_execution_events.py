@@ -258,6 +258,23 @@ async def test_a_digest_that_was_deleted_takes_the_tags_with_it_that_we_brought(
     assert world.tags("b", "x") == {"v2-x": TWO, "v3-x": ONE, "w-x": TWO, "own": ONE}
 
 
+@pytest.mark.parametrize("rule", [{"filters": [a_filter("LABEL", "*")]}, {"newest": {"order": "ORDER_SEMVER"}}])
+async def test_where_only_the_registry_knew_what_passes_a_deletion_takes_what_we_brought(
+    world: World, rule: dict[str, Any]
+) -> None:
+    policy = world.policy("p", "a", "b", mapping={"namespace": "m"}, **rule, **DELETES)
+    world.push("a", "x", v1=ONE, v2=ONE)
+    await world.deliver()
+    world.push("b", "m/x", v2=TWO, v3=TWO)
+
+    await world.run(policy, *(event("DELETE", tag) for tag in ("v1", "v2", "v3")))
+    assert world.tags("b", "m/x") == {"v1": ONE, "v2": TWO, "v3": TWO}  # the source has the first two still
+    world.delete("a", "x", "v1", "v2")
+    await world.deliver()
+
+    assert world.tags("b", "m/x") == {"v2": TWO, "v3": TWO}
+
+
 async def test_a_deletion_that_failed_is_retried(world: World) -> None:
     policy = world.policy("p", "a", "b", **DELETES)
     world.push("b", "x", v1=ONE)
