@@ -1,12 +1,11 @@
 """Holds a policy against the rules and against the registries that it names."""
 
 import asyncio
-from collections.abc import Collection
 from typing import Protocol
 
 from policy_svc.domain.errors import registry_not_found
 from policy_svc.domain.policy import PolicySpec
-from policy_svc.domain.registry import RegistryInfo
+from policy_svc.domain.registry import Registered, RegistryInfo
 from policy_svc.domain.rules import check_destinations, check_source, check_spec
 from policy_svc.domain.trigger import EventTrigger
 
@@ -14,6 +13,10 @@ from policy_svc.domain.trigger import EventTrigger
 class RegistryGateway(Protocol):
     async def find(self, name: str) -> str | None:
         """The true name of a registry that may be named by its uid; None when there is no such registry."""
+        ...
+
+    async def look_up(self, name: str) -> Registered | None:
+        """The same, and where it is."""
         ...
 
     async def info(self, name: str) -> RegistryInfo:
@@ -39,23 +42,28 @@ class PolicyChecks:
         """
         schedule_is_old = before is not None and spec.trigger == before.trigger
         check_spec(spec, fast_schedules=self._fast_schedules or schedule_is_old)
-        known = before.registries if before else frozenset()
-        names = await self._true_names(spec, spec.registries - known)
-        resolved = spec.with_registries(lambda name: names.get(name, name))
-        check_destinations(resolved)
-        if _asks_of_source(resolved) and not (before and _asks_the_same(resolved, before)):
-            check_source(resolved, await self._registries.info(resolved.source_registry))
+        if before is None or _route(spec) != _route(before):
+            spec = await self._routed(spec)
+        if _asks_of_source(spec) and not (before and _asked(spec) == _asked(before)):
+            check_source(spec, await self._registries.info(spec.source_registry))
+        return spec
+
+    async def _routed(self, spec: PolicySpec) -> PolicySpec:
+        """The spec with true names, once its destinations are places of their own."""
+        found = await self._look_up(spec)
+        resolved = spec.with_registries(lambda name: found[name].name)
+        check_destinations(resolved, {each.name: each.url for each in found.values()})
         return resolved
 
-    async def _true_names(self, spec: PolicySpec, asked: Collection[str]) -> dict[str, str]:
+    async def _look_up(self, spec: PolicySpec) -> dict[str, Registered]:
         async with asyncio.TaskGroup() as group:
-            tasks = {name: group.create_task(self._registries.find(name)) for name in asked}
+            tasks = {name: group.create_task(self._registries.look_up(name)) for name in spec.registries}
         found = {name: task.result() for name, task in tasks.items()}
         fields = {"policy.source_registry": spec.source_registry}
         fields |= {f"policy.destinations[{i}].registry": each.registry for i, each in enumerate(spec.destinations)}
-        if missing := {field: name for field, name in fields.items() if found.get(name, name) is None}:
+        if missing := {field: name for field, name in fields.items() if found[name] is None}:
             raise registry_not_found(missing)
-        return {name: true_name for name, true_name in found.items() if true_name is not None}
+        return {name: registry for name, registry in found.items() if registry is not None}
 
 
 def _asks_of_source(spec: PolicySpec) -> bool:
@@ -63,8 +71,9 @@ def _asks_of_source(spec: PolicySpec) -> bool:
     return bool(spec.filters) or isinstance(spec.trigger, EventTrigger)
 
 
-def _asks_the_same(spec: PolicySpec, other: PolicySpec) -> bool:
-    return _asked(spec) == _asked(other)
+def _route(spec: PolicySpec) -> tuple[object, ...]:
+    """All that decides whether two places are one."""
+    return spec.source_registry, spec.destinations, spec.filters
 
 
 def _asked(spec: PolicySpec) -> tuple[object, ...]:

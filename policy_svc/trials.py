@@ -65,7 +65,7 @@ class Trials:
         if registered:
             return await self._policies.check("", subject)
         check_spec(subject, fast_schedules=self._fast_schedules)
-        check_destinations(subject)
+        check_destinations(subject, {})
         return subject
 
     async def _path_rules(self, registries: Collection[str]) -> dict[str, PathRule]:

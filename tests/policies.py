@@ -17,7 +17,7 @@ from policy_svc.domain.policy import (
     TimeWindow,
     TransferOptions,
 )
-from policy_svc.domain.registry import RegistryInfo
+from policy_svc.domain.registry import Registered, RegistryInfo
 from policy_svc.domain.trigger import MissedRuns, NextRun, ScheduledTrigger
 from policy_svc.store import Claim
 from replication.filters import Action, Dimension, FilterRule
@@ -76,7 +76,7 @@ def everything() -> PolicySpec:
         destinations=(
             Destination(registry="registries/backup", namespace="mirror", replace_count=0, tag="{name}-{tag}"),
             Destination(registry="registries/third", template="{registry}/{path}"),
-            Destination(registry="registries/third", rewrite=RegexRewrite(regex="a/(.*)", replacement=r"b/\1")),
+            Destination(registry="registries/third", rewrite=RegexRewrite(regex="library/(.*)", replacement=r"b/\1")),
             Destination(registry="registries/third"),
         ),
         filters=(
@@ -192,6 +192,7 @@ class FakeRegistries:
 
     def __init__(self, *names: str) -> None:
         self.names = {name: name for name in names or ("registries/hub", "registries/backup", "registries/third")}
+        self.urls: dict[str, str] = {}
         self.dimensions = frozenset(Dimension)
         self.sends_events = True
         self.path_rules: dict[str, PathRule] = {}
@@ -201,6 +202,12 @@ class FakeRegistries:
     async def find(self, name: str) -> str | None:
         self._ask(name)
         return self.names.get(name)
+
+    async def look_up(self, name: str) -> Registered | None:
+        found = await self.find(name)
+        if found is None:
+            return None
+        return Registered(name=found, url=self.urls.get(found, f"https://{found}.example"))
 
     async def info(self, name: str) -> RegistryInfo:
         self._ask(f"{name} info")

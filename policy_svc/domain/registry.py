@@ -7,6 +7,14 @@ from replication.mapping import PathRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A registry by its true name. Two with one URL are one place."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryInfo:
     """What a registry's adapter can do, and which paths it takes."""
 

@@ -6,7 +6,7 @@ import grpc
 
 from policy_svc.convert.selection import DIMENSIONS_FROM_PB
 from policy_svc.domain.errors import REGISTRY_NOT_FOUND
-from policy_svc.domain.registry import RegistryInfo
+from policy_svc.domain.registry import Registered, RegistryInfo
 from replication.mapping import PathRule
 from service_kit.errors import ServiceError
 from service_kit.status import remote_errors
@@ -21,6 +21,10 @@ class GrpcRegistryGateway:
         self._registries = RegistryServiceStub(channel)
 
     async def find(self, name: str) -> str | None:
+        found = await self.look_up(name)
+        return found.name if found else None
+
+    async def look_up(self, name: str) -> Registered | None:
         try:
             async with remote_errors("registry"):
                 found = await self._registries.GetRegistry(pb.GetRegistryRequest(name=name), timeout=CALL_TIMEOUT_S)
@@ -28,7 +32,7 @@ class GrpcRegistryGateway:
             if error.reason == REGISTRY_NOT_FOUND:
                 return None
             raise
-        return found.name
+        return Registered(name=found.name, url=found.url)
 
     async def info(self, name: str) -> RegistryInfo:
         request = pb.GetRegistryInfoRequest(name=name)

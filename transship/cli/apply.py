@@ -119,13 +119,14 @@ async def export(
 
 def read(file: Path) -> dict[str, Policy]:
     """The policies of a file; exits with a sentence about what is wrong in it."""
+    name = "standard input" if str(file) == "-" else str(file)
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
         return read_policies(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error}") from error
+        raise typer.BadParameter(f"{name} cannot be read: {error}") from error
     except MistakeInFile as error:
-        fail(f"{file}: {error}")
+        fail(f"{name}: {error}")
 
 
 def fail(*lines: str) -> NoReturn:
@@ -140,10 +141,10 @@ async def _compare(client: TransshipClient, policies: dict[str, Policy]) -> list
     mistakes: list[str] = []
     for number, (policy_id, policy) in enumerate(policies.items()):
         try:
-            wanted = await client.policies.create("", validate_only=True, **fields_of(policy))
-            changes.append(
-                Change(policy_id=policy_id, present=await _present(client, policy_id), wanted=stated(wanted))
-            )
+            present = await _present(client, policy_id)
+            new_id = policy_id if present is None else ""  # which is checked too
+            wanted = await client.policies.create(new_id, validate_only=True, **fields_of(policy))
+            changes.append(Change(policy_id=policy_id, present=present, wanted=stated(wanted)))
         except TransshipError as error:
             mistakes += _told(error, f"policies[{number}] ({policy_id})")
     if mistakes:
@@ -155,7 +156,7 @@ async def _present(client: TransshipClient, policy_id: str) -> Policy | None:
     try:
         return await client.policies.get(policy_id)
     except TransshipError as error:
-        if error.kind is not Kind.NOT_FOUND:
+        if error.kind not in {Kind.NOT_FOUND, Kind.INVALID_ARGUMENT}:  # no policy has what is no name
             raise
         return None
 
@@ -165,7 +166,12 @@ def _told(error: TransshipError, place: str) -> list[str]:
         raise error
     if not error.violations:
         return [f"{place}: {sentence_of(error)}"]
-    return [f"{place}.{each.field.removeprefix('policy.')}: {each.description}" for each in error.violations]
+    return [f"{place}{_field(each.field)}: {each.description}" for each in error.violations]
+
+
+def _field(field: str) -> str:
+    """A field of the request, below the place of its policy in the file."""
+    return ".id" if field == "policy_id" else field.removeprefix("policy")
 
 
 def _show(session: Session, changes: list[Change]) -> None:

@@ -103,11 +103,13 @@ class How:
             yield "options"
 
     def _fields(self) -> dict[str, Any]:
-        """A type says that there are referrers, too."""
+        """A type says that there are referrers, too, and where there are none there are no types."""
+        if self.referrers is False and self.referrer_type:
+            raise typer.BadParameter("--no-referrers and --referrer-type exclude each other.")
         return {
             "platforms": self.platform or None,
             "referrers": True if self.referrer_type and self.referrers is None else self.referrers,
-            "referrer_types": self.referrer_type or None,
+            "referrer_types": [] if self.referrers is False else self.referrer_type or None,
             "foreign_layers": self.foreign_layers,
             "max_bytes_per_second": self.limit_rate,
         }

@@ -1,6 +1,6 @@
 """What makes a policy sound, beyond what the rules in the proto can say. Each mistake names its field."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from policy_svc.domain.policy import PolicySpec
 from policy_svc.domain.registry import RegistryInfo
@@ -40,9 +40,12 @@ def check_schedule(trigger: ScheduledTrigger, *, fast_schedules: bool = False) -
     _refuse(schedule_mistakes(trigger, "schedule", fast_schedules=fast_schedules))
 
 
-def check_destinations(spec: PolicySpec) -> None:
-    """Raises InvalidRequest when destinations repeat each other or the source; registries go by their true names."""
-    _refuse(destination_mistakes(spec))
+def check_destinations(spec: PolicySpec, urls: Mapping[str, str]) -> None:
+    """Raises InvalidRequest when destinations repeat each other or the source.
+
+    Registries go by their true names; those with one URL are one place.
+    """
+    _refuse(destination_mistakes(spec, lambda name: urls.get(name, name)))
 
 
 def check_source(spec: PolicySpec, info: RegistryInfo) -> None:

@@ -14,6 +14,8 @@ from service_kit.errors import FieldViolation
 # Any will do: they show whether a template can give a tag at all.
 _A_TAG: Final = "v1"
 _A_DIGEST: Final = f"sha256:{'0' * 64}"
+_ANOTHER_TAG: Final = "v2"
+_ANOTHER_DIGEST: Final = f"sha256:{'1' * 64}"
 _A_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -52,3 +54,19 @@ def limit_mistakes(spec: PolicySpec) -> Iterator[FieldViolation]:
             backup_tag(spec.backup_tag, tag=_A_TAG, digest=_A_DIGEST, now=_A_TIME)
         except (TemplateInvalid, MappedTagInvalid) as invalid:
             yield FieldViolation("policy.backup_tag", str(invalid), "TEMPLATE_INVALID")
+        else:
+            if not _tells_apart(spec.backup_tag):
+                description = "names neither {tag} nor {digest}: the backup of one tag would overwrite that of another"
+                yield FieldViolation("policy.backup_tag", description, "TEMPLATE_INVALID")
+    if spec.options.referrer_types and not spec.options.referrers:
+        description = "says which referrers, and none are copied; set referrers, or leave it empty"
+        yield FieldViolation("policy.options.referrer_types", description, "REFERRERS_MISSING")
+
+
+def _tells_apart(template: str) -> bool:
+    """Whether two tags with different contents have different backups."""
+    one, other = (
+        backup_tag(template, tag=tag, digest=digest, now=_A_TIME)
+        for tag, digest in ((_A_TAG, _A_DIGEST), (_ANOTHER_TAG, _ANOTHER_DIGEST))
+    )
+    return one != other

@@ -30,6 +30,10 @@ def newest_mistakes(spec: PolicySpec) -> Iterator[FieldViolation]:
         spec.newest.check()
     except NewestInvalid as invalid:
         yield FieldViolation(f"policy.newest.{invalid.field}", str(invalid), "NEWEST_IMPOSSIBLE")
+    else:
+        if spec.newest.min_count and spec.newest.max_age is None:
+            description = "keeps tags whatever their age, and there is no age; set max_age, or leave it unset"
+            yield FieldViolation("policy.newest.min_count", description, "NEWEST_IMPOSSIBLE")
     yield from too_long("policy.newest.max_age", spec.newest.max_age)
 
 

@@ -27,7 +27,10 @@ def schedule_mistakes(trigger: ScheduledTrigger, field: str, *, fast_schedules: 
         description = "runs twice within a minute; leave two minutes between runs, as in */5 * * * *"
         yield FieldViolation(f"{field}.cron", description, "SCHEDULE_TOO_FREQUENT")
     if trigger.jitter > (gap := schedule.shortest_gap()):
-        description = f"is more than the {gap} between two runs, so that one would overtake the other; make it shorter"
+        description = (
+            f"is more than the {gap.total_seconds():.0f} s between two runs, so that one would overtake the other; "
+            "make it shorter"
+        )
         yield FieldViolation(f"{field}.jitter", description, "JITTER_TOO_LONG")
 
 

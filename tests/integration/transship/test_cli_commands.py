@@ -199,7 +199,7 @@ async def test_an_update_keeps_the_options_that_are_not_given(cli: Cli, fakes: F
     assert updated.code == 0
     request = fakes.calls.requests["UpdatePolicy"][0]
     assert (list(request.update_mask.paths), request.policy.etag) == (["options"], "1")
-    assert request.policy.options == TransferOptions(referrer_types=["a/sbom"], foreign_layers=True)
+    assert request.policy.options == TransferOptions(foreign_layers=True)
 
 
 async def test_a_registry_has_a_limit_of_bytes(cli: Cli, fakes: FakeServices) -> None:

@@ -118,6 +118,18 @@ async def test_a_mistake_in_a_file_or_a_policy_changes_nothing_and_has_its_place
     assert not fakes.policies.stored
 
 
+async def test_an_id_that_is_no_name_is_refused_before_anything_is_stored(
+    cli: Cli, fakes: FakeServices, tmp_path: Path
+) -> None:
+    for wrong in ("Weekly!", "weekly-"):
+        refused = await cli(
+            "policy", "apply", "-f", file_with(tmp_path, FILE.replace("id: weekly", f"id: {wrong}")), "--yes"
+        )
+        assert refused.code == 1
+        assert f"policies[1] ({wrong}).id: must be at most 64 lower-case letters, digits" in refused.err
+    assert not fakes.policies.stored
+
+
 async def test_what_is_exported_is_what_can_be_applied(cli: Cli, fakes: FakeServices, tmp_path: Path) -> None:
     await cli("policy", "apply", "-f", file_with(tmp_path), "--yes")
     exported = (await cli("policy", "export")).out

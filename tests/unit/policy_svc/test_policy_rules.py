@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from policy_svc.domain.policy import Deletion, Destination, Overlap, PolicySpec, Prune, Retention, TimeWindow
+from policy_svc.domain.policy import (
+    Deletion,
+    Destination,
+    Overlap,
+    PolicySpec,
+    Prune,
+    Retention,
+    TimeWindow,
+    TransferOptions,
+)
 from policy_svc.domain.trigger import EventTrigger, ScheduledTrigger
 from policy_svc.service import PolicyService
 from replication.filters import Action, Dimension
@@ -98,6 +107,14 @@ MISTAKES: list[tuple[PolicySpec, str, str, str]] = [
     (spec(override=True, backup_tag="{tag"), "backup_tag", "TEMPLATE_INVALID", "written as {{"),
     (spec(override=True, backup_tag="{tag}"), "backup_tag", "TEMPLATE_INVALID", "is overwritten"),
     (spec(override=True, backup_tag="{tag}/old"), "backup_tag", "TEMPLATE_INVALID", "is not a tag"),
+    (spec(override=True, backup_tag="old-{date}"), "backup_tag", "TEMPLATE_INVALID", "neither {tag} nor {digest}"),
+    # Referrers.
+    (
+        spec(options=TransferOptions(referrer_types=("a/b",))),
+        "options.referrer_types",
+        "REFERRERS_MISSING",
+        "set referrers",
+    ),
     # Retention.
     (spec(retention=Retention()), "retention", "RETENTION_EMPTY", "leave it unset"),
     (spec(retention=Retention(max_age=40_000 * DAY)), "retention.max_age", "DURATION_TOO_LONG", "at most"),
@@ -130,6 +147,12 @@ MISTAKES: list[tuple[PolicySpec, str, str, str]] = [
         "more than the 2",
     ),
     (
+        spec(newest=Newest(order=Order.CREATE_TIME, count=3, min_count=2)),
+        "newest.min_count",
+        "NEWEST_IMPOSSIBLE",
+        "set max_age",
+    ),
+    (
         spec(newest=Newest(order=Order.CREATE_TIME, max_age=40_000 * DAY)),
         "newest.max_age",
         "DURATION_TOO_LONG",
@@ -148,6 +171,15 @@ MISTAKES: list[tuple[PolicySpec, str, str, str]] = [
         "REPLACEMENT_INVALID",
         "has 0 groups",
     ),
+    *(
+        (
+            a_spec(to(rewrite=rewrite("(.*)/(.*)", replacement))),
+            "destinations[0].rewrite.replacement",
+            "REPLACEMENT_INVALID",
+            "lower-case letters",
+        )
+        for replacement in ("B", r"\1!", r"/\1", r"\1/", r"\1//\2", r"\1._\2")
+    ),
     (a_spec(to(replace_count=1)), "destinations[0].replace_count", "NAMESPACE_MISSING", "there is no namespace"),
     (
         a_spec(to(replace_count=-1, template="{path}")),
@@ -156,12 +188,23 @@ MISTAKES: list[tuple[PolicySpec, str, str, str]] = [
         "namespace",
     ),
     # Destinations that repeat each other, or take many repositories for one.
-    (a_spec(to(), to()), "destinations[1]", "DESTINATION_DUPLICATE", "is there already"),
+    (a_spec(to(), to()), "destinations[1]", "DESTINATION_DUPLICATE", "or give it another mapping"),
     (
         a_spec(to(namespace="a"), to(namespace="a", replace_count=-1)),
         "destinations[1]",
         "DESTINATION_DUPLICATE",
-        "is there already",
+        "is the same place as destinations[0]",
+    ),
+    *(
+        (a_spec(*same, filters=filters), f"destinations[{len(same) - 1}]", "DESTINATION_DUPLICATE", "remove one")
+        for same, filters in (
+            ((to(), to(template="{namespace}/{name}")), []),
+            ((to(template="hub/{path}"), to("third"), to(namespace="hub", replace_count=0)), []),
+            ((to(namespace="a"), to(template="a/{name}")), []),
+            ((to(tag="{tag}"), to(rewrite=rewrite(".*", r"\0"))), []),
+            ((to(), to(namespace="library")), [a_rule("library/*")]),
+            ((to(), to(rewrite=rewrite("team/(.*)", r"m/\1"))), [a_rule("a/b"), a_rule("c")]),
+        )
     ),
     (a_spec(to(repository="a/b")), "destinations[0].repository", "NAME_NOT_LITERAL", "without wildcards"),
     (
@@ -224,6 +267,11 @@ async def test_a_mistake_is_refused_with_its_field_and_a_way_out(
         spec(retention=Retention(max_count=1)),
         spec(newest=Newest(order=Order.CREATE_TIME, max_age=DAY, min_count=5)),
         a_spec(to(), to(namespace="a"), to(namespace="a", replace_count=0), to(tag="{name}-{tag}")),
+        a_spec(to(), to(rewrite=rewrite("team/(.*)", r"m/\1"))),
+        a_spec(to(namespace="a"), to(template="b/{name}"), to(namespace="a", tag="{tag}-copy")),
+        a_spec(to(), to(namespace="library"), filters=[a_rule("library/**")]),
+        a_spec(to(rewrite=rewrite(r"(\w+)(/.*)?", r"\1-m\2")), to(rewrite=rewrite("(a)(b)?", r"\1_\2x"))),
+        spec(override=True, backup_tag="old-{digest}"),
         a_spec(to(repository="a/b"), filters=[a_rule("x/y"), a_rule(Semver("1.x"), Dimension.TAG)]),
         # Back to the source, under other names.
         to_itself(namespace="mirror"),
@@ -240,6 +288,38 @@ async def test_a_mistake_is_refused_with_its_field_and_a_way_out(
 )
 async def test_what_is_sound_is_kept(service: PolicyService, sound: PolicySpec) -> None:
     assert (await service.create("nightly", sound)).spec == sound
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "reason", "advice"),
+    [
+        (a_spec(to("third")), "destinations[0].registry", "DESTINATION_IS_SOURCE", "has the URL of the source"),
+        (
+            a_spec(to(), to("third", template="{path}")),
+            "destinations[1].registry",
+            "DESTINATION_IS_SOURCE",
+            "give it a namespace",
+        ),
+        (
+            a_spec(to("hub"), to("third"), source="registries/backup"),
+            "destinations[1]",
+            "DESTINATION_DUPLICATE",
+            "the same place as destinations[0]",
+        ),
+    ],
+)
+async def test_two_registries_with_one_url_are_one_place(
+    service: PolicyService, registries: FakeRegistries, wrong: PolicySpec, field: str, reason: str, advice: str
+) -> None:
+    registries.urls = dict.fromkeys(("registries/hub", "registries/third"), "https://hub.example")
+
+    with pytest.raises(InvalidRequest) as caught:
+        await service.create("nightly", wrong)
+
+    assert [(each.field, each.reason) for each in caught.value.violations] == [(f"policy.{field}", reason)]
+    assert advice in caught.value.violations[0].description
+    mapped = a_spec(to("third", namespace="mirror"))
+    assert (await service.create("nightly", mapped)).spec == mapped
 
 
 async def test_all_mistakes_are_told_at_once(service: PolicyService) -> None:

@@ -51,7 +51,9 @@ def test_a_type_of_referrers_says_that_there_are_some() -> None:
     assert list(How(referrer_type=["a/b"]).change(policy)) == ["options"]
     assert policy.options == TransferOptions(referrers=True, referrer_types=["a/b"])
     list(How(referrers=False).change(policy))
-    assert policy.options == TransferOptions(referrer_types=["a/b"])
+    assert policy.options == TransferOptions()
+    with pytest.raises(typer.BadParameter, match="exclude each other"):
+        list(How(referrers=False, referrer_type=["a/b"]).change(policy))
 
 
 def test_options_that_are_not_given_stay() -> None:

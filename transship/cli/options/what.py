@@ -102,6 +102,7 @@ class What:
             newest.max_age.FromTimedelta(self.newest_max_age)
             if not self.newest_max_age:
                 newest.ClearField("max_age")
+                newest.ClearField("min_count")  # which is nothing without an age
         is_lifted = self.newest == 0 or self.newest_max_age == timedelta()
         if is_lifted and not newest.count and not newest.HasField("max_age"):
             policy.ClearField("newest")

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etransship/type/v1/filter.proto\x12\x11transship.type.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xbc\x03\n\x06\x46ilter\x12\x42\n\tdimension\x18\x01 \x01(\x0e\x32#.transship.type.v1.Filter.DimensionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12:\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32 .transship.type.v1.Filter.ActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\x04glob\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08H\x00\x12\x1b\n\x05regex\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08H\x00\x12\x1c\n\x06semver\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02H\x00\"\x7f\n\tDimension\x12\x19\n\x15\x44IMENSION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44IMENSION_NAME\x10\x01\x12\x11\n\rDIMENSION_TAG\x10\x02\x12\x13\n\x0f\x44IMENSION_LABEL\x10\x03\x12\x1b\n\x17\x44IMENSION_RESOURCE_TYPE\x10\x04\"H\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43TION_INCLUDE\x10\x01\x12\x12\n\x0e\x41\x43TION_EXCLUDE\x10\x02\x42\x10\n\x07matcher\x12\x05\xbaH\x02\x08\x01\"\xfd\x01\n\x06Newest\x12:\n\x05order\x18\x01 \x01(\x0e\x32\x1f.transship.type.v1.Newest.OrderB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x34\n\x07max_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\x12\x1d\n\tmin_count\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\"G\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x10\n\x0cORDER_SEMVER\x10\x01\x12\x15\n\x11ORDER_CREATE_TIME\x10\x02\x42k\n\x14io.transship.type.v1B\x0b\x46ilterProtoP\x01Z0github.com/transship/transship-go/type/v1;typev1\xaa\x02\x11Transship.Type.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etransship/type/v1/filter.proto\x12\x11transship.type.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x9a\x05\n\x06\x46ilter\x12\xb3\x01\n\tdimension\x18\x01 \x01(\x0e\x32#.transship.type.v1.Filter.DimensionB{\xbaHx\x82\x01\x02\x10\x01\xba\x01p\n\x10\x66ilter.dimension\x12Qmust be DIMENSION_NAME, DIMENSION_TAG, DIMENSION_LABEL or DIMENSION_RESOURCE_TYPE\x1a\tthis != 0\x12:\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32 .transship.type.v1.Filter.ActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\x04glob\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08H\x00\x12\x1b\n\x05regex\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08H\x00\x12\x1c\n\x06semver\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02H\x00\"\x7f\n\tDimension\x12\x19\n\x15\x44IMENSION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44IMENSION_NAME\x10\x01\x12\x11\n\rDIMENSION_TAG\x10\x02\x12\x13\n\x0f\x44IMENSION_LABEL\x10\x03\x12\x1b\n\x17\x44IMENSION_RESOURCE_TYPE\x10\x04\"H\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43TION_INCLUDE\x10\x01\x12\x12\n\x0e\x41\x43TION_EXCLUDE\x10\x02:q\xbaHn\x1al\n\x0e\x66ilter.matcher\x12#needs one of glob, regex and semver\x1a\x35has(this.glob) || has(this.regex) || has(this.semver)B\t\n\x07matcher\"\xc2\x02\n\x06Newest\x12\x7f\n\x05order\x18\x01 \x01(\x0e\x32\x1f.transship.type.v1.Newest.OrderBO\xbaHL\x82\x01\x02\x10\x01\xba\x01\x44\n\x0cnewest.order\x12)must be ORDER_SEMVER or ORDER_CREATE_TIME\x1a\tthis != 0\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x34\n\x07max_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\x12\x1d\n\tmin_count\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\"G\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x10\n\x0cORDER_SEMVER\x10\x01\x12\x15\n\x11ORDER_CREATE_TIME\x10\x02\x42k\n\x14io.transship.type.v1B\x0b\x46ilterProtoP\x01Z0github.com/transship/transship-go/type/v1;typev1\xaa\x02\x11Transship.Type.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'transship.type.v1.filter_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024io.transship.type.v1B\013FilterProtoP\001Z0github.com/transship/transship-go/type/v1;typev1\252\002\021Transship.Type.V1'
-  _globals['_FILTER'].oneofs_by_name['matcher']._loaded_options = None
-  _globals['_FILTER'].oneofs_by_name['matcher']._serialized_options = b'\272H\002\010\001'
   _globals['_FILTER'].fields_by_name['dimension']._loaded_options = None
-  _globals['_FILTER'].fields_by_name['dimension']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_FILTER'].fields_by_name['dimension']._serialized_options = b'\272Hx\202\001\002\020\001\272\001p\n\020filter.dimension\022Qmust be DIMENSION_NAME, DIMENSION_TAG, DIMENSION_LABEL or DIMENSION_RESOURCE_TYPE\032\tthis != 0'
   _globals['_FILTER'].fields_by_name['action']._loaded_options = None
   _globals['_FILTER'].fields_by_name['action']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_FILTER'].fields_by_name['glob']._loaded_options = None
@@ -46,8 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILTER'].fields_by_name['regex']._serialized_options = b'\272H\007r\005\020\001\030\200\010'
   _globals['_FILTER'].fields_by_name['semver']._loaded_options = None
   _globals['_FILTER'].fields_by_name['semver']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
+  _globals['_FILTER']._loaded_options = None
+  _globals['_FILTER']._serialized_options = b'\272Hn\032l\n\016filter.matcher\022#needs one of glob, regex and semver\0325has(this.glob) || has(this.regex) || has(this.semver)'
   _globals['_NEWEST'].fields_by_name['order']._loaded_options = None
-  _globals['_NEWEST'].fields_by_name['order']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_NEWEST'].fields_by_name['order']._serialized_options = b'\272HL\202\001\002\020\001\272\001D\n\014newest.order\022)must be ORDER_SEMVER or ORDER_CREATE_TIME\032\tthis != 0'
   _globals['_NEWEST'].fields_by_name['count']._loaded_options = None
   _globals['_NEWEST'].fields_by_name['count']._serialized_options = b'\272H\007\032\005\030\220N(\000'
   _globals['_NEWEST'].fields_by_name['max_age']._loaded_options = None
@@ -55,13 +55,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NEWEST'].fields_by_name['min_count']._loaded_options = None
   _globals['_NEWEST'].fields_by_name['min_count']._serialized_options = b'\272H\007\032\005\030\220N(\000'
   _globals['_FILTER']._serialized_start=115
-  _globals['_FILTER']._serialized_end=559
-  _globals['_FILTER_DIMENSION']._serialized_start=340
-  _globals['_FILTER_DIMENSION']._serialized_end=467
-  _globals['_FILTER_ACTION']._serialized_start=469
-  _globals['_FILTER_ACTION']._serialized_end=541
-  _globals['_NEWEST']._serialized_start=562
-  _globals['_NEWEST']._serialized_end=815
-  _globals['_NEWEST_ORDER']._serialized_start=744
-  _globals['_NEWEST_ORDER']._serialized_end=815
+  _globals['_FILTER']._serialized_end=781
+  _globals['_FILTER_DIMENSION']._serialized_start=454
+  _globals['_FILTER_DIMENSION']._serialized_end=581
+  _globals['_FILTER_ACTION']._serialized_start=583
+  _globals['_FILTER_ACTION']._serialized_end=655
+  _globals['_NEWEST']._serialized_start=784
+  _globals['_NEWEST']._serialized_end=1106
+  _globals['_NEWEST_ORDER']._serialized_start=1035
+  _globals['_NEWEST_ORDER']._serialized_end=1106
 # @@protoc_insertion_point(module_scope)
