@@ -201,7 +201,7 @@ async def test_a_given_database_is_used_instead_of_our_own(state: StateDir, tmp_
 async def test_ctrl_c_twice_in_the_foreground_still_stops_everything_cleanly(state: StateDir) -> None:
     command = [sys.executable, "-m", "transship.local", str(state.path), "1"]
     foreground = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    while not state.is_locked():  # noqa: ASYNC110 - the lock of another process wakes nobody
+    while not state.record.exists():  # noqa: ASYNC110 - another process wakes nobody
         await asyncio.sleep(0.01)
     await until(state, lambda now: now.phase is Phase.READY)
     stack = LocalStack.load(state)
