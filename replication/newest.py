@@ -12,6 +12,12 @@ from replication.semver import Version, parse_version
 
 MAX_COUNT: Final = 10_000
 
+_UNITS: Final = (
+    ("days", timedelta(days=1)),
+    ("hours", timedelta(hours=1)),
+    ("minutes", timedelta(minutes=1)),
+    ("seconds", timedelta(seconds=1)),
+)
 _UNKNOWN: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -118,7 +124,13 @@ def _too_old(each: DatedTag, max_age: timedelta | None, now: datetime) -> str:
         return ""
     if each.create_time is None:
         return "the time of its creation is not known"
-    return f"it is older than {max_age}" if now - each.create_time > max_age else ""
+    return f"it is older than {_in_words(max_age)}" if now - each.create_time > max_age else ""
+
+
+def _in_words(age: timedelta) -> str:
+    """In the largest unit of which it has one: `30 days`, `1.5 hours`."""
+    unit, length = next((each for each in _UNITS if age >= each[1]), _UNITS[-1])
+    return f"{age / length:g} {unit}"
 
 
 def _surplus(count: int) -> Rejection:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from oci_client.digest import Digest
-from oci_client.errors import BodyTooLarge, UnexpectedAnswer
+from oci_client.errors import BodyTooLarge
 from oci_client.manifest import Descriptor, ImageIndex, ImageManifest, Manifest
 from oci_client.singleflight import SingleFlight
 from registry_svc.adapters.retries import Retries
@@ -36,20 +36,20 @@ class CreationTimes:
 
     def __init__(self, registry: Images) -> None:
         self._registry = registry
-        self._known: OrderedDict[Digest, datetime] = OrderedDict()
-        self._asking: SingleFlight[Digest, datetime] = SingleFlight()
+        self._known: OrderedDict[Digest, datetime | None] = OrderedDict()
+        self._asking: SingleFlight[Digest, datetime | None] = SingleFlight()
 
-    async def of(self, repository: str, reference: str, retries: Retries) -> tuple[Digest, datetime] | None:
-        """The digest of a reference and when its image was created; None when there is no such reference.
+    async def of(self, repository: str, reference: str, retries: Retries) -> tuple[Digest, datetime | None] | None:
+        """The digest of a reference and when it was created, if it tells that; None when there is no such reference.
 
-        Raises an OciError when the time cannot be learned, also when the image does not tell it.
+        Raises an OciError when the time cannot be learned.
         """
         found = await retries.run(lambda: self._registry.head_manifest(repository, reference))
         if found is None:
             return None
         return found.digest, await self._of_digest(repository, found.digest, retries)
 
-    async def _of_digest(self, repository: str, digest: Digest, retries: Retries) -> datetime:
+    async def _of_digest(self, repository: str, digest: Digest, retries: Retries) -> datetime | None:
         if digest in self._known:
             self._known.move_to_end(digest)
             return self._known[digest]
@@ -60,15 +60,13 @@ class CreationTimes:
             self._known.popitem(last=False)
         return time
 
-    async def _ask(self, repository: str, digest: Digest) -> datetime:
+    async def _ask(self, repository: str, digest: Digest) -> datetime | None:
         manifest = await self._registry.get_manifest(repository, str(digest))
-        if isinstance(manifest, ImageIndex):
-            manifest = await self._registry.get_manifest(repository, str(_first_image(manifest).digest))
-        if isinstance(manifest, ImageManifest):
-            time = await self._configured(repository, manifest) or parse_time(manifest.annotations.get(_CREATED))
-            if time is not None:
-                return time
-        raise UnexpectedAnswer(f"{repository}@{digest} does not tell when it was created")
+        if isinstance(manifest, ImageIndex) and (image := _first_image(manifest)):
+            manifest = await self._registry.get_manifest(repository, str(image.digest))
+        if not isinstance(manifest, ImageManifest):
+            return None
+        return await self._configured(repository, manifest) or parse_time(manifest.annotations.get(_CREATED))
 
     async def _configured(self, repository: str, manifest: ImageManifest) -> datetime | None:
         config = manifest.config
@@ -87,8 +85,8 @@ class CreationTimes:
         return parse_time(document.get("created")) if isinstance(document, dict) else None
 
 
-def _first_image(index: ImageIndex) -> Descriptor:
-    for child in index.manifests:
-        if child.platform is None or child.platform.os != _NO_PLATFORM:
-            return child
-    raise UnexpectedAnswer(f"the index {index.digest} names no image")
+def _first_image(index: ImageIndex) -> Descriptor | None:
+    return next(
+        (each for each in index.manifests if each.platform is None or each.platform.os != _NO_PLATFORM),
+        None,
+    )

@@ -110,7 +110,7 @@ class RepositoryListing:
             )
 
     async def _dated(self) -> list[DatedTag]:
-        """All whose time of creation is known. A failure tells of the others, which cannot be ranked."""
+        """All whose time of creation is known, or is told by nobody. A failure tells of those that cannot be ranked."""
         dated = [each for each in self._held if each.create_time]
         undated = iter([each for each in self._held if not each.create_time])
         failed: list[tuple[str, OciError]] = []

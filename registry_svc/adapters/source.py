@@ -69,5 +69,8 @@ class Source(Protocol):
         ...
 
     async def dated(self, repository: str, artifact: DatedTag) -> DatedTag | None:
-        """The artifact with its `create_time`, which its listing did not tell; None when it is not there any more."""
+        """The artifact with its `create_time`, which its listing did not tell; None when it is not there any more.
+
+        Without a time when the artifact itself tells none.
+        """
         ...

@@ -156,3 +156,21 @@ def test_nothing_is_lost_and_the_order_of_the_listing_does_not_matter(
     assert not newest.count or len(kept) <= newest.count
     if newest.order is Order.CREATE_TIME:
         assert len(kept) >= min(newest.min_count, newest.count or len(tags), len(tags))
+
+
+@pytest.mark.parametrize(
+    ("max_age", "words"),
+    [
+        (timedelta(days=30), "30 days"),
+        (timedelta(hours=36), "1.5 days"),
+        (timedelta(hours=12), "12 hours"),
+        (timedelta(seconds=90), "1.5 minutes"),
+        (timedelta(milliseconds=500), "0.5 seconds"),
+    ],
+)
+def test_what_is_too_old_is_told_in_words(max_age: timedelta, words: str) -> None:
+    old = DatedTag(tag="old", create_time=NOW - timedelta(days=40))
+
+    _, [(_, why)] = keep_newest([old], Newest(order=Order.CREATE_TIME, max_age=max_age), NOW)
+
+    assert why.message == f"it is older than {words}"
