@@ -11,7 +11,6 @@ from google.protobuf.message import Message as ProtoMessage
 
 from jobservice.delegate import Answer, Changed, Follow, Message, Stop, Submit, Submitted, Unknown
 from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry, Work
-from jobservice.errors import JobKeyReused
 from jobservice.store import Cursor
 from jobservice.transfer import (
     ArtifactReference,
@@ -22,7 +21,7 @@ from jobservice.transfer import (
     ReplicateWork,
     TransferOptions,
 )
-from service_kit.errors import InvalidPageToken
+from service_kit.errors import InvalidPageToken, ServiceError
 from service_kit.paging import PageToken
 from transship.job.v1 import job_pb2 as pb
 from transship.type.v1 import transfer_pb2
@@ -115,8 +114,8 @@ def answer_to_pb(answer: Answer) -> Iterator[pb.DelegateResponse]:
         case Submitted():
             if answer.accepted:
                 yield pb.DelegateResponse(accepted=pb.JobsAccepted(keys=answer.accepted))
-            for key in answer.rejected:
-                yield pb.DelegateResponse(rejected=pb.JobRejected(key=key, failure=_key_reused(key)))
+            for key, error in answer.rejected.items():
+                yield pb.DelegateResponse(rejected=pb.JobRejected(key=key, failure=_refusal(error)))
         case Changed():
             for statuses in _batches(map(status_to_pb, answer.statuses)):
                 yield pb.DelegateResponse(changed=pb.JobsChanged(statuses=statuses))
@@ -231,8 +230,7 @@ def _failure_to_pb(failure: Failure | None) -> transfer_pb2.Failure | None:
     )
 
 
-def _key_reused(key: str) -> transfer_pb2.Failure:
-    error = JobKeyReused(job=f"{_NAME_PREFIX}{key}")
+def _refusal(error: ServiceError) -> transfer_pb2.Failure:
     return transfer_pb2.Failure(reason=error.reason, message=error.message, metadata=error.metadata)
 
 

@@ -7,16 +7,18 @@ how many changes there were between two readings, or whether a notification was 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, assert_never
 
 from jobservice.changes import Change, Changes, Subscription
+from jobservice.destinations import reused_tag
 from jobservice.domain import JobSpec, JobStatus
+from jobservice.errors import JobKeyReused
 from jobservice.service import COALESCE_S, POLL_S
 from jobservice.store import JobStore
-from service_kit.errors import FieldViolation, InvalidRequest
+from service_kit.errors import FieldViolation, InvalidRequest, ServiceError
 
 MAX_FOLLOWED: Final = 100_000  # of one stream: some 20 MB
 READ_BATCH: Final = 200  # statuses of one reading: each may bring its results
@@ -49,10 +51,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """Keys that are stored now, and keys that belong to jobs with other work."""
+    """Keys that are stored now, and those of jobs that will not be done, with the reason."""
 
     accepted: tuple[str, ...]
-    rejected: tuple[str, ...]
+    rejected: Mapping[str, ServiceError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +136,12 @@ class Delegation:
     async def _submit(self, specs: Sequence[JobSpec]) -> Sequence[str]:
         """Answers, and gives the accepted keys."""
         self._check_room(len(specs))
-        others = await self._store.submit(specs)
+        refused = {spec.key: error for spec in specs if (error := reused_tag(spec.work)) is not None}
+        others = await self._store.submit([spec for spec in specs if spec.key not in refused])
         self._on_submitted()
-        accepted = tuple(dict.fromkeys(spec.key for spec in specs if spec.key not in others))
-        await self._answers.put(Submitted(accepted=accepted, rejected=tuple(sorted(others))))
+        rejected: dict[str, ServiceError] = {**refused, **{key: JobKeyReused(job=f"jobs/{key}") for key in others}}
+        accepted = tuple(dict.fromkeys(spec.key for spec in specs if spec.key not in rejected))
+        await self._answers.put(Submitted(accepted=accepted, rejected=rejected))
         return accepted
 
     async def _known(self, keys: Sequence[str]) -> Sequence[str]:

@@ -15,3 +15,10 @@ class JobKeyReused(ServiceError):
 
     kind = Kind.ALREADY_EXISTS
     reason = "JOB_KEY_REUSED"
+
+
+class DestinationTagReused(ServiceError):
+    """{sources} would all become {tag} at the destination. Give each of them another tag, or a job of its own."""
+
+    kind = Kind.INVALID_ARGUMENT
+    reason = "DESTINATION_TAG_REUSED"

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
+from jobservice.destinations import reused_tag
 from jobservice.engine.planning import ReferencePlanner
 from jobservice.engine.ports import BlobLocations
 from jobservice.registries import Registries
@@ -27,7 +28,12 @@ class Planner:
         self._places = asyncio.Semaphore(REFERENCES_AT_ONCE)
 
     async def plan(self, work: ReplicateWork) -> AsyncGenerator[Sequence[PlannedReference], None]:
-        """Yield what would become of each reference, in batches. What would fail is in there and is not raised."""
+        """Yield what would become of each reference, in batches. What would fail is in there and is not raised.
+
+        Raises DestinationTagReused.
+        """
+        if (refusal := reused_tag(work)) is not None:
+            raise refusal
         try:
             async with opened(self._registries, work, "pull") as route:
                 planner = ReferencePlanner(

@@ -8,6 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from jobservice.engine.errors import CopyError
+from jobservice.errors import DestinationTagReused
 from jobservice.gateways import Access, AccessKind, RepositoryScope
 from jobservice.plans import Planner
 from jobservice.registries import Registries
@@ -64,13 +65,17 @@ async def registries(issuer: Issuer) -> AsyncIterator[Registries]:
     await registries.close()
 
 
-async def planned(registries: Registries, destination: str) -> list[PlannedReference]:
+async def planned(
+    registries: Registries,
+    destination: str,
+    references: tuple[ArtifactReference, ...] = (ArtifactReference(tag="1"), ArtifactReference(tag="2")),
+) -> list[PlannedReference]:
     work = ReplicateWork(
         source_registry="registries/a",
         source_repository=REPOSITORY,
         destination_registry=f"registries/{destination}",
         destination_repository="mirror/app",
-        references=(ArtifactReference(tag="1"), ArtifactReference(tag="2")),
+        references=references,
     )
     async with aclosing(Planner(registries, locations=MemoryLocations()).plan(work)) as batches:
         return [each async for batch in batches for each in batch]
@@ -95,6 +100,16 @@ async def test_without_access_every_reference_would_fail(registries: Registries)
         assert each.failure is not None
         assert (each.action, each.failure.reason) == (Action.FAIL, "REGISTRY_NOT_FOUND")
         assert each.failure.side is Side.DESTINATION
+
+
+async def test_two_references_to_one_tag_are_refused(registries: Registries, registry: FakeRegistry) -> None:
+    twice = (ArtifactReference(tag="1"), ArtifactReference(tag="2", destination_tag="1"))
+    with pytest.raises(DestinationTagReused) as caught:
+        await planned(registries, "b", twice)
+
+    [violation] = caught.value.violations
+    assert violation.field == "replicate.references[1].destination_tag"
+    assert registry.requests == []
 
 
 async def test_what_a_tag_stands_for(registries: Registries, registry: FakeRegistry) -> None:

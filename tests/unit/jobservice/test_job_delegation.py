@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,9 @@ from jobservice.changes import Changes
 from jobservice.delegate import Answer, Changed, Delegation, Follow, Message, Stop, Submit, Submitted, Unknown
 from jobservice.domain import JobState
 from jobservice.store import Beat, End, Finish, JobStore
+from jobservice.transfer import ArtifactReference, ReplicateWork
 from service_kit.errors import InvalidRequest
-from tests.jobs import MemoryStore, a_spec
+from tests.jobs import OPTIONS, MemoryStore, a_copy, a_spec
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ async def succeeded(store: MemoryStore, key: str) -> None:
 
 async def test_acceptance_comes_first_and_the_end_last(store: MemoryStore, stream: Stream) -> None:
     stream.say(Submit([a_spec("a")]))
-    assert await stream.hear() == Submitted(accepted=("a",), rejected=())
+    assert await stream.hear() == Submitted(accepted=("a",), rejected={})
     await succeeded(store, "a")
 
     changed = await stream.hear()
@@ -148,3 +150,35 @@ async def test_a_stream_follows_a_bounded_number(stream: Stream, monkeypatch: py
     await stream.hear()
     with pytest.raises(InvalidRequest):
         await stream.hear()
+
+
+async def test_two_references_to_one_tag_are_refused(store: MemoryStore, stream: Stream) -> None:
+    """Only that job: others of the same message are taken."""
+    copy = a_copy("twice", options=OPTIONS)
+    work = copy.work
+    assert isinstance(work, ReplicateWork)
+    twice = replace(work, references=(*work.references, ArtifactReference(tag="2"), ArtifactReference(tag="app-1")))
+    stream.say(Submit([replace(copy, work=twice), a_spec("a")]))
+
+    answer = await stream.hear()
+
+    assert isinstance(answer, Submitted)
+    assert answer.accepted == ("a",)
+    assert {key: (error.reason, error.metadata) for key, error in answer.rejected.items()} == {
+        "twice": (
+            "DESTINATION_TAG_REUSED",
+            {"tag": "app-1", "sources": "1, app-1", "field": "replicate.references[2].destination_tag"},
+        )
+    }
+    assert await store.existing(["twice", "a"]) == {"a"}
+
+
+async def test_the_same_reference_may_be_named_twice(stream: Stream) -> None:
+    """A listing that moves while it is read names a tag twice; either way it is that tag that is copied."""
+    copy = a_copy("twice", options=OPTIONS)
+    work = copy.work
+    assert isinstance(work, ReplicateWork)
+    twice = replace(work, references=(*work.references, replace(work.references[0], digest="sha256:a")))
+    stream.say(Submit([replace(copy, work=twice)]))
+
+    assert await stream.hear() == Submitted(accepted=("twice",), rejected={})

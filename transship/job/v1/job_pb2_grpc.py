@@ -156,6 +156,7 @@ class JobServiceServicer:
 
         Errors:
         * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
+        * INVALID_ARGUMENT (`DESTINATION_TAG_REUSED`): two references go to one tag; google.rpc.BadRequest names the second.
         * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; ask again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -89,6 +89,7 @@ class JobServiceStub:
 
     Errors:
     * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
+    * INVALID_ARGUMENT (`DESTINATION_TAG_REUSED`): two references go to one tag; google.rpc.BadRequest names the second.
     * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; ask again.
     """
 
@@ -153,6 +154,7 @@ class JobServiceAsyncStub(JobServiceStub):
 
     Errors:
     * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
+    * INVALID_ARGUMENT (`DESTINATION_TAG_REUSED`): two references go to one tag; google.rpc.BadRequest names the second.
     * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; ask again.
     """
 
@@ -256,6 +258,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         * INVALID_ARGUMENT (`INVALID_REQUEST`): the work breaks the rules.
+        * INVALID_ARGUMENT (`DESTINATION_TAG_REUSED`): two references go to one tag; google.rpc.BadRequest names the second.
         * UNAVAILABLE (`SHUTTING_DOWN`): the replica goes down; ask again.
         """
 
