@@ -51,12 +51,16 @@ class DeleteHandler:
         return [task.result() for task in tasks]
 
     async def _settle(self, context: JobContext, work: DeleteWork, reference: ArtifactReference) -> ReferenceResult:
+        if (earlier := context.record.earlier(reference)) is not None:
+            return earlier  # whoever has pushed the tag since means it to be there
         try:
             result = await self._delete(work, reference)
         except ServiceError as error:
             result = ReferenceResult(reference=reference, outcome=Outcome.FAILED, failure=_to_failure(error))
         except CopyError as error:
             result = ReferenceResult(reference=reference, outcome=Outcome.FAILED, failure=error.failure)
+        if result.outcome is Outcome.DELETED:
+            context.record.note(result)
         _tell(context, work, result)
         return result
 

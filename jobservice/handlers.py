@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from jobservice.domain import LogLine, Severity, Work
+from jobservice.record import Record
 from jobservice.transfer import Progress, ReferenceResult
 
 MAX_BUFFERED_LINES: Final = 10_000  # of one job, while the database cannot be reached; then the oldest go
@@ -54,7 +55,7 @@ class JobLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobContext:
-    """One attempt of a job: the work, and where to tell how it goes.
+    """One attempt of a job: the work, what earlier attempts have done of it, and where to tell how it goes.
 
     A limit on bytes a second holds for all jobs of the fairness group together.
     """
@@ -64,6 +65,7 @@ class JobContext:
     attempt: int
     work: Work
     progress: Progress
+    record: Record
     log: JobLog
 
 

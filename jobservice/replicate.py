@@ -87,6 +87,7 @@ class ReplicateHandler:
             options=work.options,
             backup_tag=work.backup_tag,
             progress=context.progress,
+            record=context.record,
             log=context.log,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -15,6 +16,7 @@ from jobservice.changes import Changes
 from jobservice.domain import JobState
 from jobservice.ends import Ends
 from jobservice.handlers import Handler, JobContext, JobLog
+from jobservice.record import Record
 from jobservice.retry import conclude, conclude_crash
 from jobservice.store import Beat, Claim, End, Finish, RunStore
 from jobservice.transfer import Progress, ReferenceResult
@@ -41,12 +43,13 @@ class Interrupt(StrEnum):
 class Run:
     """One attempt under way."""
 
-    def __init__(self, claim: Claim, handler: Handler, clock: Clock) -> None:
+    def __init__(self, claim: Claim, handler: Handler, clock: Clock, *, hurry: Callable[[], None]) -> None:
         self.claim = claim
         self.log = JobLog(clock.now)
         self.interrupted: Interrupt | None = None
-        self._progress = Progress()
-        self._told = self._progress.as_dict()
+        self._record = Record(claim.work.references, claim.results, hurry=hurry)
+        self._progress = Progress.after(claim.progress)
+        self._told = claim.progress or self._progress.as_dict()
         self._beat_at = asyncio.get_running_loop().time()
         self.task = asyncio.ensure_future(_begin(handler, self._context()))
 
@@ -61,12 +64,12 @@ class Run:
         self.log.error("the attempt ended in a fault", error=type(error).__name__)
 
     def has_news(self) -> bool:
-        """Whether there is something to write: progress, lines, or that it lives."""
+        """Whether there is something to write: what it has done, progress, lines, or that it lives."""
         overdue = asyncio.get_running_loop().time() - self._beat_at >= HEARTBEAT_INTERVAL_S
-        return overdue or bool(self.log) or self._progress.as_dict() != self._told
+        return overdue or bool(self._record) or bool(self.log) or self._progress.as_dict() != self._told
 
     def take_beat(self) -> Beat:
-        """What has happened since the last beat."""
+        """What has happened since the last beat. Say then what became of it: `confirm` or `put_back`."""
         progress = self._progress.as_dict()
         changed = progress != self._told
         self._told = progress
@@ -75,11 +78,17 @@ class Run:
             key=self.claim.key,
             attempt=self.claim.attempt,
             progress=progress if changed else None,
+            results=self._record.take(),
             lines=self.log.take(),
         )
 
+    def confirm(self) -> None:
+        """The beat is written."""
+        self._record.confirm()
+
     def put_back(self, beat: Beat) -> None:
         """The beat could not be written: the next one tells it again."""
+        self._record.put_back()
         self.log.put_back(beat.lines)
         self._told = {}
 
@@ -90,6 +99,7 @@ class Run:
             attempt=self.claim.attempt,
             work=self.claim.work,
             progress=self._progress,
+            record=self._record,
             log=self.log,
         )
 
@@ -123,6 +133,7 @@ class Runner:
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._beating = asyncio.Lock()
+        self._hurry: Callable[[], None] = lambda: None
         self._draining = False
 
     async def start(self, keys: Sequence[str]) -> None:
@@ -142,8 +153,9 @@ class Runner:
             await asyncio.wait(self._tasks)
 
     async def sample(self) -> None:
-        """Writes signs of life for ever; a stop request wakes it."""
+        """Writes signs of life for ever; a stop request wakes it, and a run in a hurry."""
         with self._changes.subscribed(self._runs) as news:
+            self._hurry = news.wake
             while True:
                 await news.wait_urgent(SAMPLE_INTERVAL_S)
                 async with self._beating:
@@ -168,7 +180,9 @@ class Runner:
         for run in runs:
             if run.claim.key not in held:
                 run.interrupt(Interrupt.LOST)
-            elif held[run.claim.key]:
+                continue
+            run.confirm()
+            if held[run.claim.key]:
                 run.interrupt(Interrupt.STOP)
 
     async def _begin(self, keys: Sequence[str]) -> None:
@@ -211,7 +225,7 @@ class Runner:
         if (older := self._runs.get(claim.key)) is not None:
             older.interrupt(Interrupt.LOST)
             await asyncio.wait([older.task])
-        run = Run(claim, self._handlers[type(claim.work)], self._clock)
+        run = Run(claim, self._handlers[type(claim.work)], self._clock, hurry=lambda: self._hurry())
         self._runs[claim.key] = run
         if self._draining:
             run.interrupt(Interrupt.DRAIN)
@@ -245,6 +259,8 @@ class Runner:
             pass  # a beat that is on its way holds progress and lines that come before the end
         while True:
             beat = run.take_beat()
+            if finish.results:
+                beat = replace(beat, results=())  # the results of the job have what they say
             try:
                 held = await self._ends.write(End(beat=beat, finish=finish))
             except psycopg.OperationalError as error:

@@ -6,7 +6,7 @@ Time is the database's own: workers on many machines need not agree on theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -55,21 +55,31 @@ class Claim:
     attempt: int
     work: Work
     failed_attempts: int  # before this one
+    # What these have brought and done.
+    progress: Mapping[str, int] = field(default_factory=dict)
+    results: tuple[ReferenceResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """A sign of life of one run: what it has done since the last one. No progress means that it is unchanged."""
+    """A sign of life of one run: what it has done since the last one. No progress means that it is unchanged.
+
+    The results are kept with the job: the next attempt begins with them. Of two of one place the later one counts.
+    """
 
     key: str
     attempt: int
     progress: Mapping[str, int] | None = None
+    results: tuple[ReferenceResult, ...] = ()
     lines: tuple[LogLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """How a run ends a job, or hands it on: `state` is final, or PENDING for another attempt after the delay."""
+    """How a run ends a job, or hands it on: `state` is final, or PENDING for another attempt after the delay.
+
+    Without results, those that were kept with the job stay.
+    """
 
     state: JobState
     failure: Failure | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Final, Self
 
 
 class Side(StrEnum):
@@ -67,6 +68,11 @@ class ArtifactReference:
         """The tag at the destination; empty for an artifact that is named by its digest alone."""
         return self.destination_tag or self.tag
 
+    @property
+    def place(self) -> str:
+        """What it is known by at the destination. A job has one result for each place."""
+        return self.tag_there or self.digest
+
     def __str__(self) -> str:
         return self.tag or self.digest
 
@@ -80,6 +86,16 @@ class ReferenceResult:
     failure: Failure | None = None
     backup_tag: str = ""  # under which is kept what was overwritten; empty for nothing
     destination_digest: str = ""  # that was written, where it is not the one at the source
+
+    @property
+    def digest_there(self) -> str:
+        """The digest at the destination, if it was written."""
+        return self.destination_digest or self.reference.digest
+
+
+def newest_by_place(results: Iterable[ReferenceResult]) -> dict[str, ReferenceResult]:
+    """Return the last result that was told of each place."""
+    return {result.reference.place: result for result in results}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +144,14 @@ class DeleteWork:
     references: tuple[ArtifactReference, ...]
 
 
+_BROUGHT: Final = (
+    "blobs_copied", "blobs_mounted", "blobs_present", "bytes_copied", "bytes_mounted", "bytes_present",
+)  # fmt: skip
+
+
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """Counts what a transfer has done so far.
+    """Counts what a transfer has done so far: references anew in each attempt, blobs and bytes over all of them.
 
     The one mutable value here: the engine adds to it as it goes, and a sampler reads it. All counters belong to the
     event loop but `bytes_copied`, which threads add to through `count_copied`.
@@ -150,6 +171,16 @@ class Progress:
     bytes_mounted: int = 0
     bytes_present: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @classmethod
+    def after(cls, earlier: Mapping[str, int]) -> Self:
+        """Return those with which the next attempt begins: what was brought stays, and is all there was to bring."""
+        begun = cls()
+        for name in _BROUGHT:
+            setattr(begun, name, earlier.get(name, 0))
+        begun.blobs_total = begun.blobs_copied + begun.blobs_mounted + begun.blobs_present
+        begun.bytes_total = begun.bytes_copied + begun.bytes_mounted + begun.bytes_present
+        return begun
 
     def count_copied(self, number: int) -> None:
         """Add to `bytes_copied`, from any thread."""

@@ -17,7 +17,15 @@ from jobservice.engine.planning import ReferencePlanner
 from jobservice.engine.references import AS_THEY_ARE, ReferenceCopier
 from jobservice.engine.throttle import Throttle
 from jobservice.engine.transfer import Route
-from jobservice.transfer import ArtifactReference, Failure, PlannedReference, Progress, ReferenceResult, TransferOptions
+from jobservice.transfer import (
+    ArtifactReference,
+    Failure,
+    PlannedReference,
+    Progress,
+    ReferenceResult,
+    TransferOptions,
+    newest_by_place,
+)
 from oci_client.auth import Authorizer, Credential
 from oci_client.challenge_authorizer import ChallengeAuthorizer
 from oci_client.http import HttpClient, TlsOptions
@@ -51,6 +59,31 @@ class ListLog:
 
     def messages(self, level: str | None = None) -> list[str]:
         return [message for one, message, _ in self.lines if level in (None, one)]
+
+
+class MemoryRecord:
+    """What a job has done, for the attempt that comes after. It is stored at once, unless its storage is away."""
+
+    def __init__(self, *earlier: ReferenceResult) -> None:
+        self._earlier = newest_by_place(earlier)
+        self.noted: list[ReferenceResult] = []
+        self.waits = asyncio.Event()
+        self.is_there = asyncio.Event()
+        self.is_there.set()
+
+    def earlier(self, reference: ArtifactReference) -> ReferenceResult | None:
+        return self._earlier.get(reference.place)
+
+    def note(self, result: ReferenceResult) -> None:
+        self.noted.append(result)
+
+    async def stored(self) -> None:
+        self.waits.set()
+        await self.is_there.wait()
+
+    def next(self) -> "MemoryRecord":
+        """That of the next attempt."""
+        return MemoryRecord(*self._earlier.values(), *self.noted)
 
 
 class MemoryLocations:
@@ -189,6 +222,7 @@ class Worker:
         options: TransferOptions = AS_THEY_ARE,
         backup_tag: str = "",
         throttles: tuple[Throttle, ...] = (),
+        record: MemoryRecord | None = None,
     ) -> "EngineJob":
         route = Route(
             source=self.source,
@@ -197,7 +231,9 @@ class Worker:
             destination_repository=to or repository,
             throttles=throttles,
         )
-        return EngineJob(self, route, override=override, options=options, backup_tag=backup_tag)
+        return EngineJob(
+            self, route, override=override, options=options, backup_tag=backup_tag, record=record or MemoryRecord()
+        )
 
     async def copy(self, *tags: str, repository: str = "library/app", to: str = "") -> list[ReferenceResult]:
         return await self.job(repository, to).copy(*tags)
@@ -207,10 +243,18 @@ class EngineJob:
     """One job, as the handler of replication jobs builds it."""
 
     def __init__(
-        self, worker: Worker, route: Route, *, override: bool, options: TransferOptions, backup_tag: str
+        self,
+        worker: Worker,
+        route: Route,
+        *,
+        override: bool,
+        options: TransferOptions,
+        backup_tag: str,
+        record: MemoryRecord,
     ) -> None:
         self.progress = Progress()
         self.log = ListLog()
+        self.record = record
         novelty = Novelty(route.destination, route.destination_repository)
         memory = worker.memory
         blobs = BlobCopier(
@@ -233,6 +277,7 @@ class EngineJob:
             options=options,
             backup_tag=backup_tag,
             progress=self.progress,
+            record=record,
             log=self.log,
         )
         self.planner = ReferencePlanner(

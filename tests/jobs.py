@@ -20,6 +20,7 @@ from jobservice.transfer import (
     ReferenceResult,
     ReplicateWork,
     TransferOptions,
+    newest_by_place,
 )
 from service_kit.clock import FakeClock
 
@@ -59,7 +60,7 @@ def failed(reason: str = "REGISTRY_FAULT", *, retryable: bool = True, **metadata
 
 
 class Script:
-    """A handler that ends as told: with results, an exception, or not before it is released."""
+    """A handler that ends as told: with results, an exception, or not before it is released. Notes `done` before."""
 
     def __init__(self, *ends: Sequence[ReferenceResult] | Exception) -> None:
         self.ends = list(ends)
@@ -69,6 +70,8 @@ class Script:
         self.released = asyncio.Event()
         self.blocking = False
         self.steps = 0
+        self.done: list[ReferenceResult] = []
+        self.done_before: list[ReferenceResult | None] = []
 
     async def run(self, context: JobContext) -> Sequence[ReferenceResult]:
         self.begun.append((context.key, context.attempt))
@@ -76,6 +79,9 @@ class Script:
         context.log.info("begun", attempt=context.attempt)
         try:
             context.progress.bytes_copied += self.steps
+            self.done_before = [context.record.earlier(each) for each in context.work.references]
+            for result in self.done:
+                context.record.note(result)
             if self.blocking:
                 await self.released.wait()
         except asyncio.CancelledError:
@@ -112,6 +118,7 @@ class _Row:
     heartbeat_at: datetime = LONG_AGO
     queued_at: datetime | None = None
     log: list[LogEntry] = field(default_factory=list)
+    results: tuple[ReferenceResult, ...] = ()
     run_after: datetime = LONG_AGO
 
 
@@ -152,7 +159,9 @@ class MemoryStore:
     async def request_stop(self, keys: Sequence[str]) -> None:
         for row in [self.rows[key] for key in keys if key in self.rows]:
             if row.job.status.state is JobState.PENDING:
-                self._change(row, state=JobState.STOPPED, stop_requested=True, end_time=self.clock.now())
+                results = _newest(row.results)
+                now = self.clock.now()
+                self._change(row, state=JobState.STOPPED, stop_requested=True, results=results, end_time=now)
             elif row.job.status.state is JobState.RUNNING and not row.job.status.stop_requested:
                 self._change(row, stop_requested=True)
 
@@ -178,7 +187,6 @@ class MemoryStore:
             row,
             state=JobState.RUNNING,
             attempt=status.attempt + 1,
-            progress={},
             start_time=status.start_time or self.clock.now(),
             next_attempt_time=None,
         )
@@ -188,6 +196,8 @@ class MemoryStore:
             attempt=row.job.status.attempt,
             work=row.job.spec.work,
             failed_attempts=row.failed_attempts,
+            progress=status.progress,
+            results=row.results,
         )
 
     async def beat(self, beats: Sequence[Beat]) -> Mapping[str, bool]:
@@ -196,6 +206,7 @@ class MemoryStore:
             if (row := self._held(beat)) is not None:
                 row.heartbeat_at = self.clock.now()
                 first = len(row.log) + 1
+                row.results += beat.results
                 row.log += [LogEntry(sequence=first + place, line=line) for place, line in enumerate(beat.lines)]
                 if beat.progress is not None:
                     self._change(row, urgent=False, progress=beat.progress)
@@ -209,6 +220,7 @@ class MemoryStore:
         if not await self.beat([beat]):
             return False
         row = self.rows[beat.key]
+        row.results = finish.results or row.results
         row.failed_attempts += finish.counts_as_failure
         row.queued_at = None
         row.run_after = self.clock.now() + timedelta(seconds=finish.delay_s)
@@ -219,7 +231,7 @@ class MemoryStore:
             row,
             state=state,
             failure=finish.failure or (row.job.status.failure if waits else None),
-            results=finish.results,
+            results=() if waits else _newest(row.results),
             end_time=None if waits else self.clock.now(),
             next_attempt_time=row.run_after if waits and row.failed_attempts else None,
         )
@@ -239,6 +251,7 @@ class MemoryStore:
             self._change(
                 row,
                 state=end,
+                results=_newest(row.results) if end.is_final else (),
                 end_time=self.clock.now() if end.is_final else None,
                 failure=lost if end is JobState.FAILED else row.job.status.failure,
             )
@@ -272,6 +285,10 @@ class MemoryStore:
         status = replace(row.job.status, revision=row.job.status.revision + 1, **changes)  # type: ignore[arg-type]
         row.job = replace(row.job, status=status)
         self._changes.publish(Change(keys=frozenset({status.key}), urgent=urgent))
+
+
+def _newest(results: Sequence[ReferenceResult]) -> tuple[ReferenceResult, ...]:
+    return tuple(newest_by_place(results).values())
 
 
 def _age(job: Job) -> Cursor:

@@ -1,4 +1,8 @@
-"""Keeps what a tag of the destination stood for, before the tag is overwritten."""
+"""Keeps what a tag of the destination stood for, before the tag is overwritten.
+
+That it is about to be overwritten, and with what, is stored before. So an attempt that comes after a crash knows the
+job's own write, and neither keeps that in place of what was there nor forgets under which tag it did so.
+"""
 
 from __future__ import annotations
 

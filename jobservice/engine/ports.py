@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from jobservice.transfer import ArtifactReference, ReferenceResult
+
 
 class Log(Protocol):
     """Tells what happens in one job. Never blocks."""
@@ -14,6 +16,19 @@ class Log(Protocol):
     def info(self, message: str, **fields: object) -> None: ...
     def warning(self, message: str, **fields: object) -> None: ...
     def error(self, message: str, **fields: object) -> None: ...
+
+
+class Record(Protocol):
+    """What the job has done at the destination, over all its attempts."""
+
+    def earlier(self, reference: ArtifactReference) -> ReferenceResult | None:
+        """Return what an earlier attempt has noted last of the reference."""
+
+    def note(self, result: ReferenceResult) -> None:
+        """Take down what was done or, as STOPPED, what is about to be done. Never blocks; it is stored soon."""
+
+    async def stored(self) -> None:
+        """Return when everything is stored that was noted until now."""
 
 
 class BlobLocations(Protocol):

@@ -14,7 +14,7 @@ from jobservice.engine.errors import CopyError, failing_at
 from jobservice.engine.graph import GraphCopier
 from jobservice.engine.lookups import at_destination, source_manifest
 from jobservice.engine.novelty import Novelty
-from jobservice.engine.ports import Log
+from jobservice.engine.ports import Log, Record
 from jobservice.engine.referrer_lists import SourceReferrers
 from jobservice.engine.referrers import ReferrerCopier, cosign_tags
 from jobservice.engine.tags import SourceTags
@@ -29,7 +29,7 @@ from jobservice.transfer import (
     TransferOptions,
 )
 from oci_client.digest import Digest
-from oci_client.manifest import Manifest
+from oci_client.manifest import Descriptor, Manifest
 
 AS_THEY_ARE: Final = TransferOptions()
 # From so many on, a list of the destination's tags costs less than to look for each, if there turn out to be none.
@@ -53,6 +53,7 @@ class ReferenceCopier:
         options: TransferOptions = AS_THEY_ARE,
         backup_tag: str = "",
         progress: Progress,
+        record: Record,
         log: Log,
     ) -> None:
         self._route = route
@@ -62,6 +63,7 @@ class ReferenceCopier:
         self._decider = Decider(route, override=override, platforms=options.platforms)
         self._options = options
         self._progress = progress
+        self._record = record
         self._log = log
         self._source_tags = SourceTags(route.source, route.source_repository)
         at_source = SourceReferrers(route, self._source_tags, types=options.referrer_types)
@@ -86,21 +88,40 @@ class ReferenceCopier:
 
     async def _copy_one(self, reference: ArtifactReference, settle: _Settle) -> ReferenceResult:
         async with self._places:
+            before = self._done_before(reference)
             try:
-                decision, result = await settle(reference)
+                decision, result = before or await settle(reference)
                 if self._options.referrers and result.failure is None:
                     await self._copy_referrers(decision)
             except* CopyError as errors:
                 failure = first_failure(errors)
                 result = ReferenceResult(reference=reference, outcome=Outcome.FAILED, failure=failure)
         self._count(result)
-        self._tell(result)
+        if before is None or result.failure is not None:
+            self._tell(result)
         return result
+
+    def _done_before(self, reference: ArtifactReference) -> tuple[Decision, ReferenceResult] | None:
+        """Return what an earlier attempt has made of it. What became of the tag since is the next job's business."""
+        earlier = self._record.earlier(reference)
+        if earlier is None or earlier.outcome is not Outcome.COPIED:
+            return None
+        return Decision(reference=earlier.reference, action=Action.UNCHANGED), earlier
+
+    def _begun_before(self, reference: ArtifactReference, present: Descriptor | None) -> ReferenceResult | None:
+        """Return what an earlier attempt was about to write when it ended, if that is what is there."""
+        earlier = self._record.earlier(reference)
+        return earlier if earlier and present and present.digest == earlier.digest_there else None
 
     async def _settle(self, reference: ArtifactReference) -> tuple[Decision, ReferenceResult]:
         """Bring one reference to the destination, unless it is there or must not go there."""
         decision = await self._decider.decide(reference)
         found = decision.reference
+        begun = self._begun_before(found, decision.present)
+        if begun is not None and decision.action is not Action.COPY:
+            result = replace(begun, outcome=Outcome.COPIED)
+            self._record.note(result)
+            return Decision(reference=begun.reference, action=Action.UNCHANGED, present=decision.present), result
         match decision.action:
             case Action.UNCHANGED:
                 return decision, ReferenceResult(reference=found, outcome=Outcome.UNCHANGED)
@@ -120,11 +141,16 @@ class ReferenceCopier:
         found = decision.reference
         manifest = decision.manifest or await source_manifest(self._route, str(found))
         kept = await self._kept(decision, manifest)
-        await self._graph.push(manifest, found.tag_there or manifest.digest)
-        self._novelty.end()
         copied = found if self._options.platforms else replace(found, digest=manifest.digest)
         there = "" if manifest.digest == copied.digest else manifest.digest
         result = ReferenceResult(reference=copied, outcome=Outcome.COPIED, backup_tag=kept, destination_digest=there)
+        self._record.note(replace(result, outcome=Outcome.STOPPED))
+        if kept:
+            # Or a later attempt would not know our own write, and keep it in place of what is kept now.
+            await self._record.stored()
+        await self._graph.push(manifest, found.tag_there or manifest.digest)
+        self._record.note(result)
+        self._novelty.end()
         return replace(decision, reference=copied, manifest=manifest), result
 
     async def _kept(self, decision: Decision, manifest: Manifest) -> str:
@@ -138,6 +164,8 @@ class ReferenceCopier:
         # Looked up again: the blobs may have taken hours. What is pushed between this look and ours is lost; no request
         # of the protocol guards that.
         present = await at_destination(self._route, tag)
+        if (begun := self._begun_before(decision.reference, present)) is not None:
+            return begun.backup_tag
         if present is None or present.digest == manifest.digest:
             return ""
         return await TagBackup(self._route, self._backup_tags, log=self._log).keep(tag, present.digest)

@@ -13,7 +13,7 @@ CREATE TABLE jobs (
     lost_attempts   integer NOT NULL DEFAULT 0,     -- attempts whose worker vanished
     progress        jsonb NOT NULL DEFAULT '{}',
     failure         jsonb,
-    results         jsonb NOT NULL DEFAULT '[]',
+    results         jsonb NOT NULL DEFAULT '[]',    -- until the end: what attempts have done, in the order of its doing
     log_length      bigint NOT NULL DEFAULT 0,
     worker          text,
     heartbeat_at    timestamptz,

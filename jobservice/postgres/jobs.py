@@ -10,7 +10,7 @@ from psycopg.rows import kwargs_row, scalar_row
 from jobservice import codec
 from jobservice.domain import Job, JobSpec, JobState, JobStatus, LogEntry, LogLine, Severity
 from jobservice.errors import JobNotFound
-from jobservice.postgres.rows import STATUS_COLUMNS, notify, to_job, to_status
+from jobservice.postgres.rows import RESULTS_COLUMN, STATUS_COLUMNS, notify, to_job, to_status
 from jobservice.store import Cursor
 from service_kit.database import Pool, single
 
@@ -30,7 +30,7 @@ SELECT jobs.key
 """
 
 _SELECT_ONE: Final = f"""
-SELECT jobs.fairness_group, jobs.work, jobs.create_time, jobs.results, {STATUS_COLUMNS}
+SELECT jobs.fairness_group, jobs.work, jobs.create_time, {RESULTS_COLUMN}, {STATUS_COLUMNS}
   FROM jobs WHERE jobs.key = %(key)s
 """  # noqa: S608  (made of constants)
 
@@ -44,7 +44,7 @@ SELECT jobs.fairness_group, jobs.work, jobs.create_time, {STATUS_COLUMNS}
 """  # noqa: S608  (made of constants)
 
 _SELECT_NEWER: Final = f"""
-SELECT jobs.results, {STATUS_COLUMNS}
+SELECT {RESULTS_COLUMN}, {STATUS_COLUMNS}
   FROM unnest(%(keys)s::text[], %(revisions)s::bigint[]) AS known (key, revision)
   JOIN jobs ON jobs.key = known.key AND jobs.revision > known.revision
 """  # noqa: S608  (made of constants)

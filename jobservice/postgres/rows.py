@@ -11,6 +11,7 @@ import psycopg
 from jobservice import codec
 from jobservice.changes import CHANNEL, Change
 from jobservice.domain import Job, JobSpec, JobState, JobStatus
+from jobservice.transfer import newest_by_place
 
 # The run time of a waiting job is news only when it waits for another attempt.
 STATUS_COLUMNS: Final = """
@@ -18,6 +19,8 @@ jobs.key, jobs.revision, jobs.state, jobs.stop_requested, jobs.attempt, jobs.pro
 jobs.start_time, jobs.end_time,
 CASE WHEN jobs.state = 'pending' AND jobs.failed_attempts > 0 THEN jobs.run_after END AS next_attempt_time
 """
+# What is kept of a job that has not ended is for its next attempt, and told to nobody.
+RESULTS_COLUMN: Final = "CASE WHEN jobs.end_time IS NOT NULL THEN jobs.results ELSE '[]' END AS results"
 
 
 def to_status(
@@ -33,7 +36,7 @@ def to_status(
         attempt=attempt,
         progress=progress,
         failure=codec.failure_from_json(failure),
-        results=codec.results_from_json(results),
+        results=tuple(newest_by_place(codec.results_from_json(results)).values()),
         start_time=start_time,
         end_time=end_time,
         next_attempt_time=next_attempt_time,

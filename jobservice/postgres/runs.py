@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from psycopg.rows import scalar_row
+from psycopg.types.json import Jsonb
 
 from jobservice import codec
 from jobservice.domain import JobState
 from jobservice.postgres.rows import TOLD, notify, told
 from jobservice.store import Beat, Claim, End, Reaped
-from jobservice.transfer import Failure
+from jobservice.transfer import Failure, ReferenceResult
 from service_kit.database import Pool, single
 
 _WORKER_LOST: Final = Failure(
@@ -28,18 +29,19 @@ WITH queued AS (
      ORDER BY key FOR UPDATE
 ), claimed AS (
     UPDATE jobs
-       SET state = 'running', attempt = attempt + 1, revision = revision + 1, progress = '{{}}',
+       SET state = 'running', attempt = attempt + 1, revision = revision + 1,
            worker = %(worker)s, heartbeat_at = now(), start_time = coalesce(start_time, now())
       FROM queued WHERE jobs.key = queued.key
-    RETURNING jobs.key, fairness_group, attempt, work, failed_attempts
+    RETURNING jobs.key, fairness_group, attempt, work, failed_attempts, progress, results
 )
-SELECT key, fairness_group, attempt, work, failed_attempts, {TOLD} FROM claimed
+SELECT key, fairness_group, attempt, work, failed_attempts, progress, results, {TOLD} FROM claimed
 """
 
 _BEATS: Final = """
 WITH given AS (
-    SELECT * FROM unnest(%(keys)s::text[], %(attempts)s::integer[], %(progress)s::jsonb[], %(lines)s::bigint[])
-        AS given (key, attempt, progress, lines)
+    SELECT * FROM unnest(%(keys)s::text[], %(attempts)s::integer[], %(progress)s::jsonb[], %(kept)s::jsonb[],
+                         %(lines)s::bigint[])
+        AS given (key, attempt, progress, kept, lines)
 ), held AS (
     SELECT jobs.key FROM jobs JOIN given ON given.key = jobs.key AND given.attempt = jobs.attempt
      WHERE jobs.state = 'running' ORDER BY jobs.key FOR UPDATE OF jobs
@@ -60,6 +62,7 @@ _BEAT: Final = f"""
     UPDATE jobs
        SET heartbeat_at = now(), log_length = log_length + given.lines,
            progress = coalesce(given.progress, jobs.progress),
+           results = coalesce(jobs.results || given.kept, jobs.results),
            revision = revision + (given.progress IS NOT NULL)::integer
       FROM given JOIN held USING (key)
      WHERE jobs.key = given.key
@@ -81,7 +84,8 @@ _FINISH: Final = f"""
        SET state = next.next, revision = revision + 1, log_length = log_length + given.lines,
            progress = coalesce(given.progress, jobs.progress),
            failure = coalesce(next.failure, CASE next.next WHEN 'pending' THEN jobs.failure END),
-           results = next.results, failed_attempts = jobs.failed_attempts + next.failed_attempts,
+           results = coalesce(next.results, jobs.results || given.kept, jobs.results),
+           failed_attempts = jobs.failed_attempts + next.failed_attempts,
            worker = NULL, heartbeat_at = NULL, queued_at = NULL,
            run_after = now() + make_interval(secs => next.delay_s),
            end_time = CASE WHEN next.next <> 'pending' THEN now() END
@@ -155,7 +159,7 @@ class PostgresRunStore:
             **_of_beats(beats),
             "states": [finish.state for finish in finishes],
             "failures": [codec.failure_to_json(finish.failure) for finish in finishes],
-            "results": [codec.results_to_json(finish.results) for finish in finishes],
+            "results": [_results(finish.results) for finish in finishes],
             "failed_attempts": [int(finish.counts_as_failure) for finish in finishes],
             "delays": [finish.delay_s for finish in finishes],
             **told([beat.key for beat in beats], urgent=True),
@@ -198,6 +202,7 @@ def _of_beats(beats: Sequence[Beat]) -> dict[str, Any]:
         "keys": [beat.key for beat in beats],
         "attempts": [beat.attempt for beat in beats],
         "progress": [None if beat.progress is None else codec.mapping_to_json(beat.progress) for beat in beats],
+        "kept": [_results(beat.results) for beat in beats],
         "lines": [len(beat.lines) for beat in beats],
         "line_keys": [key for key, _, _ in lines],
         "line_places": [before_last for _, before_last, _ in lines],
@@ -208,13 +213,21 @@ def _of_beats(beats: Sequence[Beat]) -> dict[str, Any]:
     }
 
 
-def _claim(key: str, group: str, attempt: int, work: Any, failed_attempts: int, _told: None) -> Claim:
+def _results(results: tuple[ReferenceResult, ...]) -> Jsonb | None:
+    return codec.results_to_json(results) if results else None
+
+
+def _claim(
+    key: str, group: str, attempt: int, work: Any, failed_attempts: int, progress: Any, results: Any, _told: None
+) -> Claim:
     return Claim(
         key=key,
         fairness_group=group,
         attempt=attempt,
         work=codec.work_from_json(work),
         failed_attempts=failed_attempts,
+        progress=progress,
+        results=codec.results_from_json(results),
     )
 
 

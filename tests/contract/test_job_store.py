@@ -12,9 +12,12 @@ from jobservice.errors import JobNotFound
 from jobservice.postgres.jobs import PostgresJobStore
 from jobservice.postgres.runs import PostgresRunStore
 from jobservice.store import Beat, Claim, End, Finish, JobStore, RunStore
+from jobservice.transfer import Outcome, newest_by_place
 from service_kit.database import Pool, open_pool
 from tests.jobs import COPIED, OPTIONS, MemoryStore, a_copy, a_spec, failed
 from tests.postgres import Database
+
+COPYING = replace(COPIED, outcome=Outcome.STOPPED, backup_tag="1-old")
 
 
 class Store(JobStore, RunStore, Protocol):
@@ -318,3 +321,83 @@ async def test_jobs_of_long_ago_are_forgotten(store: Store, claim: Callable[[str
     assert await store.forget(ended_s=60, limit=9) == 0
     assert [await store.forget(ended_s=0, limit=1) for _ in range(3)] == [1, 1, 0]
     assert await store.existing(["a", "b", "waits"]) == {"waits"}
+
+
+async def test_the_next_attempt_gets_what_was_done(
+    store: Store, claim: Callable[[str], Awaitable[Claim]], queue: Callable[..., Awaitable[None]]
+) -> None:
+    mine = await claim("a")
+    assert (mine.progress, mine.results) == ({}, ())
+    await store.beat([beat(mine, progress={"bytes_copied": 7}, results=(COPYING,))])
+    await store.beat([beat(mine)])
+    await store.beat([beat(mine, results=(COPIED,))])
+    assert (await store.get("a")).status.results == ()  # it has not ended
+    [status] = await store.newer({"a": 0})
+    assert status.results == ()
+
+    await store.reap(silent_s=0, max_lost=5)
+    await queue("a")
+    (again,) = await store.claim(["a"], worker="another")
+
+    assert again.progress == (await store.get("a")).status.progress == {"bytes_copied": 7}
+    assert list(newest_by_place(again.results).values()) == [COPIED]
+
+
+async def test_an_attempt_that_hands_on_tells_what_it_has_done(
+    store: Store, claim: Callable[[str], Awaitable[Claim]], queue: Callable[..., Awaitable[None]]
+) -> None:
+    mine = await claim("a")
+    retry = Finish(state=JobState.PENDING, failure=failed().failure, counts_as_failure=True)
+    await end(store, beat(mine, results=(COPIED,)), retry)
+    assert (await store.get("a")).status.results == ()
+    await queue("a")
+
+    (again,) = await store.claim(["a"], worker="w")
+
+    assert again.results == (COPIED,)
+    other = replace(COPIED, outcome=Outcome.UNCHANGED)
+    await end(store, beat(again), Finish(state=JobState.SUCCEEDED, results=(other,)))
+    assert (await store.get("a")).status.results == (other,)
+
+
+async def test_what_a_lost_attempt_tells_late_is_not_done(
+    store: Store, claim: Callable[[str], Awaitable[Claim]], queue: Callable[..., Awaitable[None]]
+) -> None:
+    zombie = await claim("a")
+    await store.reap(silent_s=0, max_lost=5)
+    await store.beat([beat(zombie, results=(COPIED,))])
+    await queue("a")
+
+    (again,) = await store.claim(["a"], worker="w")
+
+    assert again.results == ()
+
+
+async def test_a_job_that_is_stopped_tells_what_it_has_done(
+    store: Store, claim: Callable[[str], Awaitable[Claim]]
+) -> None:
+    runs, lost, waits = [await claim(key) for key in ("runs", "lost", "waits")]
+    await store.beat([beat(each, results=(COPYING,)) for each in (runs, lost, waits)])
+    await end(store, beat(waits, results=(COPIED,)), Finish(state=JobState.PENDING))
+    await store.request_stop(["runs", "lost", "waits"])
+    await end(store, beat(runs, results=(COPIED,)), Finish(state=JobState.STOPPED))
+    await store.reap(silent_s=0, max_lost=5)
+
+    statuses = {status.key: status for status in await store.newer({"runs": 0, "lost": 0, "waits": 0})}
+
+    assert {status.state for status in statuses.values()} == {JobState.STOPPED}
+    assert {key: status.results for key, status in statuses.items()} == {
+        "runs": (COPIED,),
+        "lost": (COPYING,),
+        "waits": (COPIED,),
+    }
+
+
+async def test_a_job_that_has_lost_its_workers_tells_what_it_has_done(
+    store: Store, claim: Callable[[str], Awaitable[Claim]]
+) -> None:
+    await store.beat([beat(await claim("a"), results=(COPIED,))])
+    await store.reap(silent_s=0, max_lost=1)
+
+    status = (await store.get("a")).status
+    assert (status.state, status.results) == (JobState.FAILED, (COPIED,))

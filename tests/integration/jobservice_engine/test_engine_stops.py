@@ -15,7 +15,7 @@ from jobservice.transfer import ArtifactReference, Failure, Progress
 from oci_client.manifest import Manifest
 from oci_client.manifests import PutResult
 from oci_client.testing import Action, FakeRegistry, Match, effects
-from tests.engine_kit import ListLog, Worker, until
+from tests.engine_kit import ListLog, MemoryRecord, Worker, until
 
 
 class FailsWhenStopped(GraphCopier):
@@ -43,7 +43,9 @@ async def test_a_stop_beside_an_error_is_not_lost(worker: Worker, source: FakeRe
         destination_repository="library/app",
     )
     novelty = Novelty(route.destination, route.destination_repository)
-    copier = ReferenceCopier(route, graph, novelty=novelty, override=True, progress=Progress(), log=ListLog())
+    copier = ReferenceCopier(
+        route, graph, novelty=novelty, override=True, progress=Progress(), record=MemoryRecord(), log=ListLog()
+    )
     task = asyncio.create_task(copier.copy([ArtifactReference(tag="1")]))
     await graph.begun.wait()
 

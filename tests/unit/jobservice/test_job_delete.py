@@ -1,14 +1,15 @@
 """The handler that deletes tags."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 from jobservice.delete import DELETIONS_AT_ONCE, DeleteHandler
 from jobservice.engine.errors import CopyError
 from jobservice.handlers import JobContext, JobLog
-from jobservice.transfer import ArtifactReference, DeleteWork, Failure, Outcome, Progress
+from jobservice.record import Record
+from jobservice.transfer import ArtifactReference, DeleteWork, Failure, Outcome, Progress, ReferenceResult
 from service_kit.errors import Kind, RemoteError, ServiceError
 
 
@@ -45,11 +46,18 @@ class Registries:
         return self.tags.get(tag)
 
 
-def a_context(*references: str | ArtifactReference) -> JobContext:
+def a_context(*references: str | ArtifactReference, earlier: Sequence[ReferenceResult] = ()) -> JobContext:
     given = [each if isinstance(each, ArtifactReference) else ArtifactReference(tag=each) for each in references]
     work = DeleteWork(registry="registries/r", repository="library/nginx", references=tuple(given))
-    log = JobLog(lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    return JobContext(key="a", fairness_group="policies/p", attempt=1, work=work, progress=Progress(), log=log)
+    return JobContext(
+        key="a",
+        fairness_group="policies/p",
+        attempt=1,
+        work=work,
+        progress=Progress(),
+        record=Record(work.references, earlier),
+        log=JobLog(lambda: datetime(2026, 1, 1, tzinfo=UTC)),
+    )
 
 
 def handler(registries: Registries) -> DeleteHandler:
@@ -79,6 +87,22 @@ async def test_a_tag_is_deleted_only_while_it_has_its_digest() -> None:
     assert moved.failure.metadata == {"tag": "moved", "expected": "sha256:a", "present": "sha256:b"}
     assert registries.tags == {"moved": "sha256:b"}
     assert context.progress.references_skipped == 1
+
+
+async def test_what_an_earlier_attempt_has_deleted_is_deleted() -> None:
+    """Also when the tag has been pushed again since."""
+    registries = Registries("1", "2")
+    first = a_context("1", "2")
+    assert [each.outcome for each in await handler(registries).run(first)] == [Outcome.DELETED, Outcome.DELETED]
+    again = a_context("1", "2", "3", earlier=first.record.take())
+    registries.tags["2"] = "sha256:b"
+
+    results = await handler(registries).run(again)
+
+    assert [result.outcome for result in results] == [Outcome.DELETED, Outcome.DELETED, Outcome.UNCHANGED]
+    assert list(registries.tags) == ["2"]
+    assert again.progress.references_unchanged == 1
+    assert again.record.take() == ()
 
 
 async def test_some_tags_go_side_by_side_and_no_more() -> None:

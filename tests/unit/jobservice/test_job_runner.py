@@ -1,14 +1,17 @@
 """Runs: what a worker does with a job, and what it leaves when it is stopped, drained or lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 
+import psycopg
 import pytest
 
 from jobservice.changes import Changes
 from jobservice.domain import JobState
+from jobservice.handlers import JobContext
 from jobservice.runner import Runner
-from jobservice.transfer import DeleteWork
+from jobservice.store import Beat
+from jobservice.transfer import DeleteWork, ReferenceResult
 from tests.jobs import COPIED, MemoryStore, Script, a_spec, failed
 
 
@@ -25,6 +28,29 @@ def store(changes: Changes) -> MemoryStore:
 @pytest.fixture
 def handler() -> Script:
     return Script()
+
+
+class AwayOnce(MemoryStore):
+    """Cannot be reached at the first sign of life."""
+
+    away = True
+
+    async def beat(self, beats: Sequence[Beat]) -> Mapping[str, bool]:
+        if self.away:
+            self.away = False
+            raise psycopg.OperationalError("away")
+        return await super().beat(beats)
+
+
+class Announces(Script):
+    """Fails once what it has noted is stored, and not before."""
+
+    async def run(self, context: JobContext) -> Sequence[ReferenceResult]:
+        self.began.set()
+        await self.released.wait()
+        context.record.note(COPIED)
+        await context.record.stored()
+        raise RuntimeError("after it was stored")
 
 
 def a_runner(store: MemoryStore, changes: Changes, handler: Script, *, slots: int = 1) -> Runner:
@@ -173,6 +199,73 @@ async def test_a_cancelled_caller_does_not_end_the_run(store: MemoryStore, runne
 
     assert caller.cancelled()
     assert (await store.get("a")).status.state is not JobState.RUNNING
+
+
+async def test_the_next_attempt_begins_with_what_was_done(store: MemoryStore, runner: Runner, handler: Script) -> None:
+    await queued(store, "a")
+    handler.steps, handler.done, handler.ends = 5, [COPIED], [[failed()]]
+    await runner.start(["a"])
+    assert handler.done_before == [None]
+    store.queue("a")
+    handler.done = []
+    await runner.start(["a"])
+
+    assert handler.done_before == [COPIED]
+    progress = (await store.get("a")).status.progress
+    assert (progress["bytes_copied"], progress["bytes_total"]) == (10, 5)
+
+
+@pytest.mark.parametrize("interrupt", ["stop", "drain"])
+async def test_an_interrupted_attempt_tells_what_it_has_done(
+    store: MemoryStore, runner: Runner, handler: Script, interrupt: str
+) -> None:
+    await queued(store, "a")
+    handler.blocking, handler.done = True, [COPIED]
+    running = asyncio.create_task(runner.start(["a"]))
+    await handler.began.wait()
+    await (store.request_stop(["a"]) if interrupt == "stop" else runner.drain())
+    await running
+
+    assert store.rows["a"].results == (COPIED,)
+    assert (await store.get("a")).status.results == ((COPIED,) if interrupt == "stop" else ())
+
+
+async def test_what_is_waited_for_is_stored_at_once(
+    store: MemoryStore, changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobservice.runner.SAMPLE_INTERVAL_S", 3600.0)
+    handler = Announces()
+    runner = a_runner(store, changes, handler)
+    sampling = asyncio.create_task(runner.sample())
+    await queued(store, "a")
+    running = asyncio.create_task(runner.start(["a"]))
+    async with asyncio.timeout(10):
+        await handler.began.wait()
+        for _ in range(100):  # the beginning was news for the sampler; now there is none
+            await asyncio.sleep(0)
+        handler.released.set()
+        await running
+    sampling.cancel()
+
+    assert store.rows["a"].results == (COPIED,)
+
+
+async def test_what_cannot_be_stored_is_stored_later(changes: Changes) -> None:
+    handler = Announces()
+    handler.released.set()
+    store = AwayOnce(changes)
+    runner = a_runner(store, changes, handler)
+    await queued(store, "a")
+    running = asyncio.create_task(runner.start(["a"]))
+    with pytest.raises(psycopg.OperationalError):
+        await runner.sample()
+    assert not store.rows["a"].results
+    sampling = asyncio.create_task(runner.sample())
+    async with asyncio.timeout(10):
+        await running
+    sampling.cancel()
+
+    assert store.rows["a"].results == (COPIED,)
 
 
 async def test_no_more_run_at_once_than_there_are_slots(store: MemoryStore, changes: Changes, handler: Script) -> None:
