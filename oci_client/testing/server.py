@@ -51,18 +51,17 @@ class Server:
     async def start(self, host: str, port: int) -> None:
         server = _HttpServer(self._serve)
         self._running.push_async_callback(server.abort)
-        runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-        await runner.setup()
-        self._running.push_async_callback(runner.cleanup)
-        self.url = await self._listen(runner, host, port)
-        self.storage_url = await self._listen(runner, host, 0)
+        self._running.push_async_callback(server.shutdown, SHUTDOWN_TIMEOUT_S)
+        self.url = await self._listen(server, host, port)
+        self.storage_url = await self._listen(server, host, 0)
 
     async def stop(self) -> None:
         await self._running.aclose()
 
-    async def _listen(self, runner: web.ServerRunner, host: str, port: int) -> str:
-        await web.TCPSite(runner, host, port, ssl_context=self._tls).start()
-        bound = runner.addresses[-1][1]
+    async def _listen(self, server: _HttpServer, host: str, port: int) -> str:
+        listener = await asyncio.get_running_loop().create_server(server, host, port, ssl=self._tls)
+        self._running.push_async_callback(_close, listener)
+        bound = listener.sockets[0].getsockname()[1]
         return f"{'https' if self._tls else 'http'}://{host}:{bound}"
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
@@ -92,6 +91,17 @@ class Server:
         )
         body.entry = self._log.open(request)
         return request, body.entry
+
+
+async def _close(listener: asyncio.Server) -> None:
+    """Takes no more connections; those that it has begun to take are finished first.
+
+    A listener that is closed between the two loses the socket of such a connection, and nobody closes that.
+    """
+    for each in listener.sockets:
+        asyncio.get_running_loop().remove_reader(each.fileno())
+    await asyncio.sleep(0)
+    listener.close()
 
 
 class _CountedBody:

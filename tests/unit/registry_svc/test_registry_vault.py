@@ -108,6 +108,7 @@ def test_a_bare_line_is_the_key_1(tmp_path: Path) -> None:
         (f"{_line(KEY, 'a')}\n{_line(OTHER_KEY, 'a')}", "line 2: the key id a is there twice"),
         (_line(KEY, "a b"), "line 1: the key id has"),
     ],
+    ids=("empty", "short", "no base64", "twice", "a space"),
 )
 def test_a_bad_file_of_keys_is_told_by_its_line(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "keys"
