@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := transship service_kit oci_client replication registry_svc policy_svc execution_svc jobservice
 SOURCES := $(PACKAGES) protos benchmarks tests
+# On all cores, but no more than four: each process has a PostgreSQL and a stack of its own.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help setup registries protos protos-check lint types unit test e2e bench demo up clean
@@ -40,10 +42,10 @@ unit: setup ## Runs the tests that need no other process.
 	pytest tests/unit tests/architecture
 
 test: setup registries protos-check lint types ## Runs lint, types and all tests.
-	pytest
+	pytest $(PARALLEL)
 
 e2e: setup registries ## Runs the tests over real processes only.
-	pytest tests/e2e
+	pytest $(PARALLEL) tests/e2e
 
 bench: setup registries ## Measures ours beside skopeo, crane and regsync, and writes docs/benchmarks.md.
 	pip install --quiet --disable-pip-version-check --group bench
