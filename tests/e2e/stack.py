@@ -46,10 +46,11 @@ class Answer:
 
 
 class Stack:
-    """The stack of one state directory."""
+    """The stack of one state directory; the settings are variables of the environment."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: str) -> None:
         self.state = StateDir(directory)
+        self._settings = settings
 
     def run(self, *arguments: str, stdin: str = "") -> Answer:
         """Runs `transship ARGUMENTS` to its end."""
@@ -60,7 +61,7 @@ class Stack:
             capture_output=True,
             text=True,
             cwd=ROOT,
-            env=ours | {"TRANSSHIP_STATE_DIR": str(self.state.path)},
+            env=ours | self._settings | {"TRANSSHIP_STATE_DIR": str(self.state.path)},
             timeout=CLI_TIMEOUT_S,
             check=False,
         )
