@@ -58,6 +58,12 @@ async def test_from_the_first_registry_to_the_last_log_line(
     ended = await stack.cli("execution", "stop", execution, code=1)
     assert_is_one_sentence(ended)
 
+    source = (await stack.cli("event-source", "create", hub)).out
+    assert re.search(rf"URL +http://127\.0\.0\.1:\d+/v1/events/{hub}", source)
+    await stack.cli("policy", "update", nightly, "--clear", "filters", "--newest", "2")
+    changed = (await stack.cli("policy", "get", nightly, "-o", "json")).json
+    assert ("filters" in changed, changed["newest"]["count"]) == (False, 2)
+
     await stack.cli("policy", "delete", nightly)
     await stack.cli("registry", "delete", hub)
     assert_is_one_sentence(await stack.cli("registry", "get", hub, code=1))
@@ -73,6 +79,8 @@ async def test_a_copy_needs_nothing_prepared(stack: Stack) -> None:
         assert copied.out.startswith("SUCCEEDED: 1 of 1 tasks")
         assert goal.store.names == ["copied"]
         assert goal.store.repository("copied").tags == {"1.0": digest}
+        absent = await stack.cli("copy", f"{source.host}/library/app:9.9", f"{goal.host}/copied", code=1)
+        assert "There is no tag 9.9" in absent.err
 
 
 async def test_the_guide_of_policies_is_true(stack: Stack) -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 
 from service_kit.errors import Kind
 from transship.cli.connect import Session
-from transship.cli.errors import EXIT_FAILED, sentence_of
+from transship.cli.errors import EXIT_FAILED, fail, sentence_of
 from transship.cli.policy_fields import fields_of, value_of
 from transship.cli.policy_file import MistakeInFile, read_policies, stated, write_policies, write_policy
 from transship.cli.render import counted, printable
@@ -103,9 +103,7 @@ async def apply(
 
 async def export(
     session: Session,
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which policies. Default: all.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which policies. Default: all.")] = None,
 ) -> None:
     """Writes policies as `policy apply` reads them.
 
@@ -127,12 +125,6 @@ def read(file: Path) -> dict[str, Policy]:
         raise typer.BadParameter(f"{name} cannot be read: {error}") from error
     except MistakeInFile as error:
         fail(f"{name}: {error}")
-
-
-def fail(*lines: str) -> NoReturn:
-    for line in lines:
-        typer.secho(f"Error: {printable(line, keep_lines=True)}", err=True, fg=typer.colors.RED)
-    raise typer.Exit(EXIT_FAILED)
 
 
 async def _compare(client: TransshipClient, policies: dict[str, Policy]) -> list[Change]:

@@ -60,13 +60,21 @@ def command(app: typer.Typer, name: str, *, panel: str | None = None) -> Callabl
 
 
 class _Command(TyperCommand):
-    """Remembers in which order options were given: rules are read in theirs."""
+    """Remembers in which order options were given: rules are read in theirs. Shows no `<bool>` after a switch."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options, _, order = self.make_parser(ctx).parse_args(args=list(args))
         values = {name: iter(value if isinstance(value, list) else [value]) for name, value in options.items()}
         ctx.meta[_SAID] = tuple((each.name, next(values[each.name], None)) for each in order if each.name in values)
         return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Switches take no value, so that --help shows none after them."""
+        params = super().get_params(ctx)
+        for each in params:
+            if getattr(each, "is_flag", False):
+                each.metavar = ""
+        return params
 
 
 def _describe(run: Callable[..., None], work: Callable[..., Any], own: list[inspect.Parameter]) -> None:

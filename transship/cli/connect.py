@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from transship.cli.render import Output, Screen
-from transship.local.state import StateDir
+from transship.local.state import LocalStack, StateDir
 from transship.sdk import Endpoints, TransshipClient
 from transship.sdk.endpoints import client_tls
 
@@ -46,6 +46,12 @@ class Session:
             return TransshipClient(self._endpoints())
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
+
+    def events_url(self) -> str | None:
+        """Where the stack of this machine listens for notifications; None where the services are elsewhere."""
+        given = self._targets
+        is_elsewhere = given.registry or given.policy or given.execution
+        return None if is_elsewhere else LocalStack.load(self.state).events_url
 
     def _endpoints(self) -> Endpoints:
         given = self._targets

@@ -12,9 +12,11 @@ from oci_client.errors import InvalidReference
 from oci_client.reference import Reference
 from transship.cli.command import command
 from transship.cli.connect import Session
+from transship.cli.errors import fail
 from transship.cli.render import last_part
 from transship.cli.run import NoWait, start
 from transship.cli.transfer import How
+from transship.execution.v1.execution_pb2 import Execution
 from transship.policy.v1.policy_pb2 import Policy
 from transship.registry.v1.registry_pb2 import Registry
 from transship.sdk import TransshipClient, destination, literal, name_filter, tag_filter
@@ -74,7 +76,8 @@ async def copy(
 ) -> None:
     """Copies a tag of a repository, or all of its tags, which keep their names.
 
-    A host that no registry has is registered, without a credential. Exit code 0 only if everything succeeded.
+    A host that no registry has is registered, without a credential. Exit code 0 only if everything succeeded, and there
+    was something to copy.
 
     Example: `transship copy registry.example.com/library/nginx:1.27 localhost:5000/nginx`
     """
@@ -92,7 +95,13 @@ async def copy(
         list(how.change(policy))
         if origin.tag is not None:
             policy.filters.append(tag_filter(literal(origin.tag)))
-        await start(session, client, policy, no_wait=no_wait)
+        execution = await start(session, client, policy, no_wait=no_wait)
+    if execution.state == Execution.STATE_SUCCEEDED and not execution.task_counts.total:
+        fail(
+            f"There is no tag {origin.tag} in {origin.repository}."
+            if origin.tag
+            else f"{origin.repository} has no tags."
+        )
 
 
 class _Hosts:

@@ -2,23 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NoReturn
 
 import psycopg
 import typer
 
 from service_kit.errors import FieldViolation, Kind, ServiceError
 from service_kit.migrations import MigrationError
-from transship.cli.render import printable
+from transship.cli.render import last_part, printable
 
 EXIT_FAILED: Final = 1
 
-# The services say what is wrong; which command mends it, only we know.
+# The services say what is wrong; which command mends it, only we know. Names in braces are those of the metadata.
+_UNTRIED: Final = "`--no-check` of `registry create` and `registry update` stores it untried."
 _ADVICE: Final = {
-    "REGISTRY_UNREACHABLE": "Check the URL and the network; `--no-check` stores it untried.",
+    "REGISTRY_UNREACHABLE": f"Check the URL and the network; {_UNTRIED}",
     "REGISTRY_CREDENTIAL_REJECTED": "Check --username and the password.",
-    "REGISTRY_MISBEHAVED": "Check the URL; `--no-check` stores it untried.",
-    "POLICY_DISABLED": "Enable it with `transship policy update NAME --enabled`.",
+    "REGISTRY_MISBEHAVED": f"Check the URL; {_UNTRIED}",
+    "REGISTRY_NOT_FOUND": "`transship registry list` shows those that there are.",
+    "POLICY_NOT_FOUND": "`transship policy list` shows those that there are.",
+    "POLICY_DISABLED": "That is `transship policy update {policy} --enabled`.",
+    "EXECUTION_NOT_FOUND": "`transship execution list` shows those that there are.",
     "ADAPTER_UNKNOWN": "`transship adapter list` shows the types.",
 }
 _UNREACHABLE_ADVICE: Final = "Is it running? `transship status` tells for the local stack."
@@ -39,8 +43,18 @@ def told() -> Iterator[None]:
         _exit("The database URL is not valid, or its user may not change the schema.")
 
 
+def fail(*lines: str) -> NoReturn:
+    """Tells what is wrong, a line each, and exits."""
+    for line in lines:
+        typer.secho(f"Error: {printable(line, keep_lines=True)}", err=True, fg=typer.colors.RED)
+    raise typer.Exit(EXIT_FAILED)
+
+
 def sentence_of(error: ServiceError) -> str:
+    """What happened, and which command mends it."""
     advice = _ADVICE.get(error.reason) or (_UNREACHABLE_ADVICE if error.kind is Kind.UNAVAILABLE else "")
+    for name, value in error.metadata.items():
+        advice = advice.replace(f"{{{name}}}", last_part(value))
     return f"{error.message} {advice}".strip()
 
 

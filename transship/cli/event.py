@@ -44,6 +44,7 @@ _SOURCE_DETAILS: Final[Columns[EventSource]] = {
     "Registry": lambda each: last_part(each.registry),
     "Path": lambda each: each.path,
     "Secret": lambda each: each.secret,
+    "Header": lambda each: f"Authorization: Bearer {each.secret}",
 }
 _TAKEN: Final[Columns[PublishEventsResponse]] = {
     "Stored": lambda each: str(each.stored_count),
@@ -80,7 +81,10 @@ async def list_events(
     session: Session,
     registry: Annotated[str, typer.Option(metavar="REGISTRY", help="Only those of this registry.")] = "",
     state: Annotated[
-        list[EventState] | None, typer.Option(help="Only those in this state. May be given several times.")
+        list[EventState] | None,
+        typer.Option(
+            metavar="STATE", help=f"Only those in this state: {', '.join(EventState)}. May be given several times."
+        ),
     ] = None,
     limit: Limit = 50,
 ) -> None:
@@ -96,11 +100,13 @@ async def create(session: Session, registry: _Registry) -> None:
     """Makes a path and a secret for the notifications of a registry. The secret is shown this once.
 
     The registry sends them to the path below the address on which the policy service listens for events, with the
-    header `Authorization: Bearer SECRET`.
+    header that is shown. Docker's registry has both in its `config.yml`, Harbor in the webhooks of each project.
     """
     async with session.client() as client:
         source = await client.event_sources.create(registry)
-    session.screen.one(source, _SOURCE_DETAILS)
+    url = session.events_url()
+    where: Columns[EventSource] = {"URL": lambda each: f"{url}{each.path}"} if url else {}
+    session.screen.one(source, {**_SOURCE_DETAILS, **where})
 
 
 @command(sources, "list")

@@ -11,7 +11,7 @@ from transship.cli.amounts import duration_text, parse_moment
 from transship.cli.command import command
 from transship.cli.connect import Session
 from transship.cli.listing import Limit, first
-from transship.cli.render import Columns, bytes_text, enum_text, last_part, time_text
+from transship.cli.render import Columns, bytes_text, counted, enum_text, last_part, time_text
 from transship.cli.run import follow
 from transship.cli.transfer import rate_text
 from transship.execution.v1.execution_pb2 import Execution
@@ -40,19 +40,25 @@ _DETAILS: Final[Columns[Execution]] = {
     "Id": lambda each: last_part(each.name),
     "Policy": lambda each: last_part(each.policy) or "(inline)",
     "State": lambda each: enum_text(Execution.State, each.state),
-    "Because": lambda each: each.state_message or each.failure.message,
+    "Because": lambda each: _why(each),
     "Trigger": lambda each: enum_text(Execution.Trigger, each.trigger),
     "Started by": lambda each: each.started_by,
     "Events": lambda each: str(len(each.event_resources) or ""),
-    "Tasks": lambda each: (
-        f"{each.task_counts.total}: {each.task_counts.succeeded} succeeded, {each.task_counts.failed} failed, "
-        f"{each.task_counts.stopped} stopped, {each.task_counts.skipped} skipped, {each.task_counts.running} running, "
-        f"{each.task_counts.pending} pending"
+    "Tasks": lambda each: _parts(
+        each.task_counts.total,
+        succeeded=each.task_counts.succeeded,
+        failed=each.task_counts.failed,
+        stopped=each.task_counts.stopped,
+        skipped=each.task_counts.skipped,
+        running=each.task_counts.running,
+        pending=each.task_counts.pending,
     ),
-    "References": lambda each: (
-        f"{each.progress.references_total}: {each.progress.references_copied} copied, "
-        f"{each.progress.references_unchanged} unchanged, {each.progress.references_skipped} skipped, "
-        f"{each.progress.references_failed} failed"
+    "References": lambda each: _parts(
+        each.progress.references_total,
+        copied=each.progress.references_copied,
+        unchanged=each.progress.references_unchanged,
+        skipped=each.progress.references_skipped,
+        failed=each.progress.references_failed,
     ),
     "Copied": lambda each: _amount(each.progress.blobs_copied, each.progress.bytes_copied),
     "Mounted": lambda each: _amount(each.progress.blobs_mounted, each.progress.bytes_mounted),
@@ -113,19 +119,30 @@ async def list_executions(
     session: Session,
     policy: Annotated[str, typer.Option(metavar="POLICY", help="Only those of this policy.")] = "",
     state: Annotated[
-        list[ExecutionState] | None, typer.Option(help="Only those in this state. May be given several times.")
+        list[ExecutionState] | None,
+        typer.Option(
+            metavar="STATE", help=f"Only those in this state: {', '.join(ExecutionState)}. May be given several times."
+        ),
     ] = None,
     trigger: Annotated[
-        list[StartedBy] | None, typer.Option(help="Only those that this has started. May be given several times.")
+        list[StartedBy] | None,
+        typer.Option(
+            metavar="TRIGGER",
+            help=f"Only those that this has started: {', '.join(StartedBy)}. May be given several times.",
+        ),
     ] = None,
     since: Annotated[
         datetime | None,
         typer.Option(
-            metavar="TIME", help="Only those of 2026-11-24 or later, or of the last 12h.", parser=parse_moment
+            metavar="TIME",
+            help="Only those that were started since `2026-11-24`, `2026-11-24T10:00+01:00`, or in the last `12h`. "
+            "In UTC unless it says otherwise.",
+            parser=parse_moment,
         ),
     ] = None,
     before: Annotated[
-        datetime | None, typer.Option(metavar="TIME", help="Only those before it.", parser=parse_moment)
+        datetime | None,
+        typer.Option(metavar="TIME", help="Only those started before it.", parser=parse_moment),
     ] = None,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="The oldest first.")] = False,
     limit: Limit = 50,
@@ -173,7 +190,10 @@ async def tasks(
     session: Session,
     execution: _Name,
     state: Annotated[
-        list[TaskState] | None, typer.Option(help="Only those in this state. May be given several times.")
+        list[TaskState] | None,
+        typer.Option(
+            metavar="STATE", help=f"Only those in this state: {', '.join(TaskState)}. May be given several times."
+        ),
     ] = None,
 ) -> None:
     """Lists the tasks of an execution in the order of their creation."""
@@ -187,7 +207,7 @@ async def tasks(
 async def logs(
     session: Session,
     execution: _Name,
-    task: Annotated[str, typer.Argument(metavar="[TASK]", help="Id of a task. Default: all of them.")] = "",
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Id of a task. Default: all of them.")] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more lines until all has ended.")] = False,
 ) -> None:
     """Prints the log of one task, or of all tasks one after the other."""
@@ -218,8 +238,21 @@ async def _print_log(session: Session, client: TransshipClient, task: str, *, fo
         session.screen.line(entry, _log_text(entry), task=task)
 
 
+def _why(execution: Execution) -> str:
+    """Why it is in its state, or where to look for that."""
+    failed = f"Tasks have failed; `transship execution tasks {last_part(execution.name)} --state failed` tells why."
+    is_told = execution.state_message or execution.failure.message
+    return is_told or (failed if execution.task_counts.failed else "")
+
+
+def _parts(total: int, **parts: int) -> str:
+    """`3: 2 copied, 1 failed`; nothing of what there is none of."""
+    named = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
+    return f"{total}: {named}" if named else str(total)
+
+
 def _amount(blobs: int, size: int) -> str:
-    return f"{blobs} blobs, {bytes_text(size)}" if blobs else ""
+    return f"{counted(blobs, 'blob', 'blobs')}, {bytes_text(size)}" if blobs else ""
 
 
 def _log_text(entry: LogEntry) -> str:

@@ -7,7 +7,7 @@ import typer
 
 _T = TypeVar("_T")
 
-Limit = Annotated[int, typer.Option(min=1, help="How many at the most.")]
+Limit = Annotated[int, typer.Option(metavar="N", min=1, help="How many at the most.")]
 
 
 async def first(count: int, items: AsyncIterator[_T]) -> AsyncIterator[_T]:

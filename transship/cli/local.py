@@ -53,7 +53,7 @@ async def up(
         bool, typer.Option("--detach", "-d", help="Return when it serves, and leave it running.")
     ] = False,
     database_url: Annotated[str | None, _DatabaseUrl] = None,
-    processes: Annotated[int, typer.Option(min=1, help="How many processes copy.")] = 1,
+    processes: Annotated[int, typer.Option(metavar="N", min=1, help="How many processes copy.")] = 1,
 ) -> None:
     """Runs the four services and a PostgreSQL of their own on this machine, until Ctrl-C.
 
@@ -102,9 +102,7 @@ async def status(session: Session) -> None:
 async def migrate_services(
     session: Session,
     database_url: Annotated[str, _DatabaseUrl],
-    services: Annotated[
-        list[Schema] | None, typer.Argument(metavar="[SERVICE]...", help="Default: all of them.")
-    ] = None,
+    services: Annotated[list[Schema] | None, typer.Argument(metavar="SERVICE", help="Default: all of them.")] = None,
 ) -> None:
     """Brings the schemas of a PostgreSQL database up to date. May be run again and by several at once."""
     wanted = [each for each in SERVICES if not services or each.schema in services]

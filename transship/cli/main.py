@@ -1,5 +1,6 @@
 """The entry point: `transship` and its groups of commands."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -47,6 +48,12 @@ def _file(flag: str, variable: str, described: str) -> typer.models.OptionInfo:
     return option
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"transship {version('transship')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     ctx: typer.Context,
@@ -64,6 +71,9 @@ def _options(
         Path | None, _file("--tls-cert-file", endpoints.TLS_CERT_VARIABLE, "Our certificate, PEM.")
     ] = None,
     tls_key_file: Annotated[Path | None, _file("--tls-key-file", endpoints.TLS_KEY_VARIABLE, "Its key, PEM.")] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     configure_logging(service="transship", log_format=LogFormat.TEXT, level="warning")
     ctx.obj = Targets(

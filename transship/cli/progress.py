@@ -83,8 +83,9 @@ class _Lines:
             return
         self._state = execution.state
         self._due = time.monotonic() + LINE_INTERVAL_S
-        amounts = ", ".join(f"{each.label} {each.text}" for each in counts(execution))
-        self._screen.say(f"{enum_text(Execution.State, execution.state)}: {amounts}")
+        amounts = ", ".join(f"{each.label} {each.text}" for each in counts(execution) if each.total)
+        told = ": ".join(filter(None, (enum_text(Execution.State, execution.state), amounts)))
+        self._screen.say(f"{told} ({execution.state_message})" if execution.state_message else told)
 
 
 def _pace(execution: Execution) -> str:

@@ -144,7 +144,13 @@ async def update(
     password_stdin: _PasswordStdin = False,
     clear: Annotated[
         list[Part] | None,
-        typer.Option("--clear", help="Take this away. May be given several times.", show_default=False),
+        typer.Option(
+            "--clear",
+            metavar="PART",
+            help=f"Take this away: {', '.join(Part)}. May be given several times.",
+            show_default=False,
+            rich_help_panel=_ACCESS,
+        ),
     ] = None,
     insecure: Annotated[
         bool | None,

@@ -39,17 +39,17 @@ async def run(
         await start(session, client, policy, no_wait=no_wait)
 
 
-async def start(session: Session, client: TransshipClient, policy: str | Policy, *, no_wait: bool) -> None:
-    """Starts the policy and, unless told otherwise, follows it."""
+async def start(session: Session, client: TransshipClient, policy: str | Policy, *, no_wait: bool) -> Execution:
+    """Starts the policy and, unless told otherwise, follows it to its end."""
     execution = await client.executions.start(policy, started_by=_user())
     if no_wait:
         session.screen.line(execution, last_part(execution.name))
-    else:
-        session.screen.say(f"Execution {last_part(execution.name)}")
-        await follow(session, client, execution.name)
+        return execution
+    session.screen.say(f"Execution {last_part(execution.name)}")
+    return await follow(session, client, execution.name)
 
 
-async def follow(session: Session, client: TransshipClient, name: str) -> None:
+async def follow(session: Session, client: TransshipClient, name: str) -> Execution:
     """Shows the execution until it has ended, then sums it up. Exits with 1 unless it succeeded or was skipped."""
     execution = Execution()
     try:
@@ -65,6 +65,7 @@ async def follow(session: Session, client: TransshipClient, name: str) -> None:
     if execution.state not in {Execution.STATE_SUCCEEDED, Execution.STATE_SKIPPED}:
         await _tell_failures(session, client, execution)
         raise typer.Exit(EXIT_FAILED)
+    return execution
 
 
 def summary(execution: Execution) -> str:

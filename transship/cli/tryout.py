@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 from google.protobuf.message import Message
 
-from transship.cli.apply import fail, read
+from transship.cli.apply import read
 from transship.cli.command import command
 from transship.cli.connect import Session
-from transship.cli.errors import EXIT_FAILED
+from transship.cli.errors import EXIT_FAILED, fail
 from transship.cli.options.when import Cron, TimeZone
-from transship.cli.render import bytes_text, enum_text, last_part
+from transship.cli.render import bytes_text, counted, enum_text, last_part
 from transship.execution.v1.execution_pb2 import PlannedAction, PlanSummary
 from transship.policy.v1.policy_pb2 import Match, Policy, RepositoryProblem, Target, TestPolicyResponse
 from transship.sdk import schedule
@@ -60,15 +60,16 @@ async def try_policy(
             for kind, message, text in _tried(answer):
                 found[kind] += 1
                 session.screen.line(message, text, kind=kind)
-    left_out = f", {found['rejection']} are left out" if rejected else ""
-    problems = f"; {found['problem']} repositories could not be listed" if found["problem"] else ""
-    session.screen.say(f"{found['match']} are replicated{left_out}{problems}.")
+    left_out = f", {found['rejection']} left out" if rejected else ""
+    unlisted = counted(found["problem"], "repository", "repositories")
+    problems = f"; {unlisted} could not be listed" if found["problem"] else ""
+    session.screen.say(f"{found['match']} would be replicated{left_out}{problems}.")
 
 
 async def preview(
     session: Session,
     policy: Annotated[
-        str, typer.Argument(metavar="[POLICY]", help="Name or uid of a policy. Or give --cron.", show_default=False)
+        str, typer.Argument(metavar="POLICY", help="Name or uid of a policy. Or give --cron.", show_default=False)
     ] = "",
     cron: Cron = None,
     time_zone: TimeZone = None,
@@ -151,7 +152,7 @@ def _target_text(target: Target) -> str:
 
 
 def _why(rejection: Rejection) -> str:
-    which = f" (filter {rejection.filter_index})" if rejection.HasField("filter_index") else ""
+    which = f" (filters[{rejection.filter_index}])" if rejection.HasField("filter_index") else ""
     return f"{rejection.message or enum_text(Rejection.Cause, rejection.cause)}{which}"
 
 
@@ -189,7 +190,7 @@ def _reference_text(action: PlannedAction, registry: str, reference: PlannedRefe
     source = _artifact(action.source_repository, reference.tag, reference.digest)
     what = there if reference.action == PlannedReference.ACTION_DELETE else f"{source} -> {there}"
     why = f": {reference.failure.message}" if reference.HasField("failure") else ""
-    amount = f"  {reference.blobs_to_move} blobs, {bytes_text(reference.bytes_to_move)}"
+    amount = f"  {counted(reference.blobs_to_move, 'blob', 'blobs')}, {bytes_text(reference.bytes_to_move)}"
     overwrites = reference.action == PlannedReference.ACTION_COPY and reference.present_digest
     over = f", overwrites {reference.present_digest[:_DIGEST_CHARS]}" if overwrites else ""
     return f"{kind:9} {what}{amount if reference.action == PlannedReference.ACTION_COPY else ''}{over}{why}"

@@ -2,6 +2,7 @@
 
 import re
 import signal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,16 @@ async def test_an_update_sends_what_is_given(cli: Cli, fakes: FakeServices) -> N
     assert not cleared.registry.HasField("credential")
 
 
+async def test_the_version_is_shown(cli: Cli) -> None:
+    assert (await cli("--version")).out == f"transship {version('transship')}\n"
+
+
+async def test_help_shows_no_value_after_a_switch(cli: Cli) -> None:
+    shown = (await cli("policy", "update", "--help")).out
+    assert re.search(r"--manual +Only when", shown)
+    assert "<bool>" not in shown
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -93,7 +104,9 @@ async def test_a_wrong_use_has_exit_code_2(cli: Cli, args: tuple[str, ...]) -> N
 async def test_an_error_is_a_sentence_and_a_line_for_each_violation(cli: Cli, fakes: FakeServices) -> None:
     unknown = await cli("policy", "get", "nightly")
     assert (unknown.code, unknown.out) == (1, "")
-    assert unknown.err == "Error: There is no policy policies/nightly.\n"
+    assert unknown.err == (
+        "Error: There is no policy policies/nightly. `transship policy list` shows those that there are.\n"
+    )
     violations = [FieldViolation("policy.filters[0].glob", "is no glob"), FieldViolation("policy.source", "is empty")]
     fakes.calls.fail_next("CreatePolicy", InvalidRequest(violations=violations))
     invalid = await cli("policy", "create", "p", "--source", "a", "--destination", "b", "--name", "[")
@@ -218,7 +231,7 @@ async def test_a_run_that_succeeds_sums_up(cli: Cli, fakes: FakeServices) -> Non
     assert result.out.startswith("SUCCEEDED: 2 of 2 tasks; ")
     assert "3 copied (1.5 MB)" in result.out
     assert "7 s." in result.out
-    assert "RUNNING: tasks 0 of 0" in result.err
+    assert "RUNNING\nSUCCEEDED: tasks 2 of 2" in result.err
     assert fakes.calls.requests["StartExecution"][0].policy == "policies/nightly"
 
 
@@ -287,7 +300,9 @@ async def test_executions_can_be_seen_and_stopped(cli: Cli, fakes: FakeServices)
     assert (request.created_since.ToJsonString(), request.order_by) == ("2026-11-24T00:00:00Z", "create_time")
     assert "STOPPING" in (await cli("execution", "stop", "e1")).out
     assert (await cli("execution", "retry", "executions/e1")).code == 0
-    assert (await cli("execution", "get", "e9")).err == "Error: There is no execution executions/e9.\n"
+    assert (await cli("execution", "get", "e9")).err == (
+        "Error: There is no execution executions/e9. `transship execution list` shows those that there are.\n"
+    )
 
 
 async def test_tasks_and_their_logs(cli: Cli, fakes: FakeServices) -> None:
@@ -327,6 +342,14 @@ async def test_a_copy_uses_the_registries_that_are_there(cli: Cli, fakes: FakeSe
     assert not policy.override
     assert policy.options == TransferOptions(platforms=["linux/arm64"], referrers=True, max_bytes_per_second=10**6)
     assert not fakes.calls.requests["CreateRegistry"]
+
+
+async def test_a_copy_of_nothing_has_failed(cli: Cli, fakes: FakeServices) -> None:
+    with_registries(fakes, hub="https://hub.example", mirror="http://127.0.0.1:5000")
+    result = await cli("copy", "hub.example/nginx:1.72", "127.0.0.1:5000/nginx")
+    assert result.code == 1
+    assert result.err.endswith("Error: There is no tag 1.72 in nginx.\n")
+    assert (await cli("copy", "hub.example/nginx:1.72", "127.0.0.1:5000/nginx", "--no-wait")).code == 0
 
 
 async def test_a_copy_registers_hosts_it_does_not_know_and_says_so(cli: Cli, fakes: FakeServices) -> None:

@@ -151,10 +151,10 @@ async def test_a_policy_is_tried(cli: Cli, fakes: FakeServices, tmp_path: Path) 
     assert result.code == 0
     assert result.out.splitlines() == [
         "+ library/nginx:1 -> mirror/x/nginx:1, hub/ (cannot go there: Two components are needed.)",
-        "- a:rc: Excluded by *-rc. (filter 0)",
+        "- a:rc: Excluded by *-rc. (filters[0])",
         "! b: It is gone.",
     ]
-    assert result.err == "1 are replicated, 1 are left out; 1 repositories could not be listed.\n"
+    assert result.err == "1 would be replicated, 1 left out; 1 repository could not be listed.\n"
     request = fakes.calls.requests["TestPolicy"][0]
     assert [(each.repository, each.tag) for each in request.candidates] == [("library/nginx", "1"), ("a", "")]
     lines = (await cli("policy", "test", "nightly", "-f", file_with(tmp_path), "-o", "json")).json_lines

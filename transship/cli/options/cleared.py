@@ -46,7 +46,8 @@ class Cleared:
         list[Part] | None,
         typer.Option(
             "--clear",
-            help="Take this away, before anything else that is given is set. May be given several times.",
+            metavar="PART",
+            help=f"Take this away, before what else is given is set: {', '.join(Part)}. May be given several times.",
             show_default=False,
         ),
     ] = None

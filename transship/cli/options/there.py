@@ -45,15 +45,22 @@ class There:
         _option(
             "--prune-max-percent",
             "N",
-            "Delete tags that the source has no more, but nothing where that is more of a repository.",
+            "Delete tags that the source has no more; but nothing at all if that is over N % of any repository.",
+            min=0,
+            max=100,
         ),
     ] = None
     prune_max_tags: Annotated[
-        int | None, _option("--prune-max-tags", "N", "The same, but nothing where that is more tags.", min=0)
+        int | None, _option("--prune-max-tags", "N", "The same; but nothing at all if that is over N tags.", min=0)
     ] = None
     prune_grace: Annotated[
         timedelta | None,
-        _option("--prune-grace", "TIME", "Not before they are missing for `7d`, `12h`.", parser=parse_duration),
+        _option(
+            "--prune-grace",
+            "TIME",
+            "But not before a tag is missing for `7d`, `12h`.",
+            parser=parse_duration,
+        ),
     ] = None
 
     def change(self, policy: Policy, _: Said) -> Iterator[str]:
@@ -97,11 +104,17 @@ class About:
         bool | None, _option("--disabled/--enabled", None, "Whether it can be started.", panel=None)
     ] = None
     keep: Annotated[
-        int | None, _option("--keep", "N", "Keep so many ended executions. 0: any number.", panel=None, min=0)
+        int | None, _option("--keep", "N", "Keep at most so many ended executions. 0: any number.", panel=None, min=0)
     ] = None
     keep_for: Annotated[
         timedelta | None,
-        _option("--keep-for", "TIME", "Keep them for `90d`. 0: for any time.", panel=None, parser=parse_duration),
+        _option(
+            "--keep-for",
+            "TIME",
+            "Keep them for at most `90d`. 0: for any time.",
+            panel=None,
+            parser=parse_duration,
+        ),
     ] = None
 
     def change(self, policy: Policy, _: Said) -> Iterator[str]:

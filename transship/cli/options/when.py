@@ -68,7 +68,7 @@ Cron = Annotated[
     _option("--cron", "FIELDS", "On a schedule: `0 2 * * *`, six fields with the second first, or `@daily`."),
 ]
 TimeZone = Annotated[
-    str | None, _option("--time-zone", "ZONE", "Where the schedule's clock hangs: `Europe/Berlin`. Default: UTC.")
+    str | None, _option("--time-zone", "ZONE", "Time zone of `--cron`, such as `Europe/Berlin`. Default: UTC.")
 ]
 
 
@@ -81,28 +81,30 @@ class When:
     time_zone: TimeZone = None
     jitter: Annotated[
         timedelta | None,
-        _option("--jitter", "TIME", "Start up to `10m` later, by chance.", parser=parse_duration),
+        _option("--jitter", "TIME", "Start each run up to so much later, by chance: `10m`.", parser=parse_duration),
     ] = None
     missed_runs: Annotated[
-        MissedRuns | None, _option("--missed-runs", None, "When nothing was there to start it. Default: skip.")
+        MissedRuns | None,
+        _option("--missed-runs", None, "Runs that nothing was there to start. Default: skip."),
     ] = None
     on_event: Annotated[
         bool, _option("--on-event", None, "When the source tells that something was pushed or deleted.")
     ] = False
     overlap: Annotated[
-        Overlap | None, _option("--overlap", None, "While another run has not ended. Default: queue.")
+        Overlap | None,
+        _option("--overlap", None, "A run while another one has not ended. Default: queue."),
     ] = None
     window: Annotated[
         list[TimeWindow] | None,
         _option(
             "--window",
             "WINDOW",
-            "Only at this time: `22:00-06:00`, `sat,sun 00:00-00:00 Asia/Shanghai`. May be given several times.",
+            "Start tasks only then: `22:00-06:00` (UTC), `sat,sun 00:00-00:00 Asia/Shanghai`, or both.",
             parser=parse_window,
         ),
     ] = None
     max_parallel_tasks: Annotated[
-        int | None, _option("--max-parallel-tasks", "N", "So many tasks at once. 0 for no limit.", min=0)
+        int | None, _option("--max-parallel-tasks", "N", "At most so many tasks at once. 0: any number.", min=0)
     ] = None
 
     def change(self, policy: Policy, _: Said) -> Iterator[str]:
