@@ -23,6 +23,7 @@ _ADVICE: Final = {
     "POLICY_NOT_FOUND": "`transship policy list` shows those that there are.",
     "POLICY_DISABLED": "That is `transship policy update {policy} --enabled`.",
     "EXECUTION_NOT_FOUND": "`transship execution list` shows those that there are.",
+    "STACK_START_FAILED": "More is in the folder `logs` there.",
     "ADAPTER_UNKNOWN": "`transship adapter list` shows the types.",
 }
 _UNREACHABLE_ADVICE: Final = "Is it running? `transship status` tells for the local stack."

@@ -73,6 +73,7 @@ _TASK_COLUMNS: Final[Columns[Task]] = {
     "SOURCE": lambda each: f"{last_part(each.source_registry)}/{each.source_repository}",
     "DESTINATION": lambda each: f"{last_part(each.destination_registry)}/{each.destination_repository}",
     "REFERENCES": lambda each: str(each.reference_count),
+    "OPERATION": lambda each: enum_text(Task.Operation, each.operation),
     "STATE": lambda each: enum_text(Task.State, each.state),
     "ATTEMPT": lambda each: str(each.attempt),
     "COPIED": lambda each: bytes_text(each.progress.bytes_copied),

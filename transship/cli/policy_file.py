@@ -1,11 +1,11 @@
 """Policies in a file: YAML that is the JSON form of the protos, with an id beside it.
 
 policies:
-- id: nightly
-source_registry: hub
-destinations:
-- registry: mirror
-namespace: library
+  - id: nightly
+    source_registry: hub
+    destinations:
+      - registry: mirror
+        namespace: library
 """
 
 import re

@@ -120,7 +120,7 @@ def window(start: str, end: str, *, days: Sequence[str] = (), time_zone: str = "
 
 
 def retention(*, max_count: int = 0, max_age: timedelta | None = None) -> pb.Retention:
-    """Keeps this many ended executions of the policy, and those of this age."""
+    """Keeps at most this many ended executions of the policy, and none that is older."""
     return pb.Retention(max_count=max_count, max_age=_duration(max_age))
 
 
