@@ -220,4 +220,6 @@ def _excluded(by: _Compiled, text: str) -> Rejection:
 
 
 def _described(each: _Compiled) -> str:
-    return f"the {each.rule.matcher.kind} {each.rule.matcher.text!r}"
+    # Expressions are full of backslashes, and are to be read as they were written.
+    text = repr(each.rule.matcher.text).replace("\\\\", "\\")
+    return f"the {each.rule.matcher.kind} {text}"

@@ -209,3 +209,12 @@ def test_every_matcher_is_found_by_its_kind() -> None:
         "regex": Regex("1.x"),
         "semver": Semver("1.x"),
     }
+
+
+def test_an_expression_is_told_as_it_was_written() -> None:
+    selection = Selection.compile([FilterRule(dimension=Dimension.TAG, matcher=Regex(r"v\d+"))])
+
+    rejected = selection.reject_tag("x")
+
+    assert rejected is not None
+    assert rejected.message == r"the tag 'x' does not match the regex 'v\d+'"
