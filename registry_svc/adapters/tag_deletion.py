@@ -1,16 +1,18 @@
 """Deletes one tag, also where a registry deletes by digest only."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol
 
 from oci_client.errors import NotFound, Unsupported
-from oci_client.manifest import Descriptor
+from oci_client.manifest import Descriptor, ImageIndex, Manifest
+from oci_client.media_types import is_index
 from registry_svc.adapters.retries import Retries
 from registry_svc.domain.errors import TagDeletionUnsupported, TagNotFound
 
 MAX_OTHER_TAGS: Final = 1000  # each costs a request; a caller does not wait for more
+MAX_INDEXES: Final = 1000  # as many; each costs a request too
 CONCURRENCY: Final = 8
 
 
@@ -20,6 +22,8 @@ class Tags(Protocol):
     def tags(self, repository: str) -> AsyncIterator[list[str]]: ...
 
     async def head_manifest(self, repository: str, reference: str) -> Descriptor | None: ...
+
+    async def get_manifest(self, repository: str, reference: str) -> Manifest: ...
 
     async def delete_manifest(self, repository: str, reference: str) -> None: ...
 
@@ -42,13 +46,13 @@ class TagDeletion:
 
     async def _delete_digest(self) -> None:
         """A tag that is pushed to the same digest between our look and the deletion is lost: no request guards that."""
-        digest = await self._digest(self._tag)
-        if digest is None:
+        found = await self._head(self._tag)
+        if found is None:
             raise TagNotFound(repository=self._repository, tag=self._tag)
-        if await self._is_shared(digest):
+        if await self._is_needed(str(found.digest)):
             raise self._unsupported()
         try:
-            await self._delete(digest)
+            await self._delete(str(found.digest))
         except Unsupported as error:
             raise self._unsupported() from error
 
@@ -58,14 +62,39 @@ class TagDeletion:
         except NotFound as error:
             raise TagNotFound(repository=self._repository, tag=self._tag) from error
 
-    async def _is_shared(self, digest: str) -> bool:
+    async def _is_needed(self, digest: str) -> bool:
+        """Whether another tag stands for the digest, or for an index that it is a part of."""
         others = await self._others()
+        indexes: set[str] = set()
         for start in range(0, len(others), CONCURRENCY):
             async with asyncio.TaskGroup() as group:
-                heads = [group.create_task(self._digest(tag)) for tag in others[start : start + CONCURRENCY]]
-            if any(head.result() == digest for head in heads):
+                heads = [group.create_task(self._head(tag)) for tag in others[start : start + CONCURRENCY]]
+            found = [head for each in heads if (head := each.result())]
+            if any(each.digest == digest for each in found):
                 return True
+            indexes.update(each.digest for each in found if is_index(each.media_type))
+        return await self._is_part(digest, indexes)
+
+    async def _is_part(self, digest: str, indexes: set[str]) -> bool:
+        seen: set[str] = set()
+        while waiting := sorted(indexes - seen)[:CONCURRENCY]:
+            seen.update(waiting)
+            if len(seen) > MAX_INDEXES:
+                raise self._unsupported()
+            async with asyncio.TaskGroup() as group:
+                reads = [group.create_task(self._children(index)) for index in waiting]
+            found = [child for each in reads for child in each.result()]
+            if any(child.digest == digest for child in found):
+                return True
+            indexes.update(child.digest for child in found if is_index(child.media_type))
         return False
+
+    async def _children(self, index: str) -> Sequence[Descriptor]:
+        try:
+            manifest = await self._retries.run(lambda: self._registry.get_manifest(self._repository, index))
+        except NotFound:  # deleted since
+            return ()
+        return manifest.manifests if isinstance(manifest, ImageIndex) else ()
 
     async def _others(self) -> list[str]:
         others: list[str] = []
@@ -76,9 +105,8 @@ class TagDeletion:
                     raise self._unsupported()
         return others
 
-    async def _digest(self, tag: str) -> str | None:
-        found = await self._retries.run(lambda: self._registry.head_manifest(self._repository, tag))
-        return None if found is None else str(found.digest)
+    async def _head(self, tag: str) -> Descriptor | None:
+        return await self._retries.run(lambda: self._registry.head_manifest(self._repository, tag))
 
     def _unsupported(self) -> TagDeletionUnsupported:
         return TagDeletionUnsupported(repository=self._repository, tag=self._tag)

@@ -81,7 +81,7 @@ class TagNotFound(ServiceError):
 
 
 class TagDeletionUnsupported(ServiceError):
-    """The registry cannot delete {repository}:{tag} alone. It deletes by digest, or not at all."""
+    """The registry cannot delete {repository}:{tag} alone: it deletes digests, and others need this one, or nothing."""
 
     kind = Kind.FAILED_PRECONDITION
     reason = "TAG_DELETION_UNSUPPORTED"

@@ -91,11 +91,11 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTag(self, request, context):
-        """Deletes one tag and no other tag of the same digest.
+        """Deletes one tag and nothing that another tag needs.
 
         Errors:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
-        * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it; or
+        * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags need it; or
         one of its rules keeps the tag.
         * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
         could not be asked.

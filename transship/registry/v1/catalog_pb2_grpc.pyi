@@ -60,11 +60,11 @@ class CatalogServiceStub:
       could not be asked.
     """
     DeleteTag: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteTagRequest, _empty_pb2.Empty]
-    """Deletes one tag and no other tag of the same digest.
+    """Deletes one tag and nothing that another tag needs.
 
     Errors:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
-    * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it; or
+    * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags need it; or
       one of its rules keeps the tag.
     * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
       could not be asked.
@@ -101,11 +101,11 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
       could not be asked.
     """
     DeleteTag: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteTagRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes one tag and no other tag of the same digest.
+    """Deletes one tag and nothing that another tag needs.
 
     Errors:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
-    * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it; or
+    * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags need it; or
       one of its rules keeps the tag.
     * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
       could not be asked.
@@ -157,11 +157,11 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.DeleteTagRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes one tag and no other tag of the same digest.
+        """Deletes one tag and nothing that another tag needs.
 
         Errors:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
-        * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags share it; or
+        * FAILED_PRECONDITION (`TAG_DELETION_UNSUPPORTED`): the registry can delete digests only, and other tags need it; or
           one of its rules keeps the tag.
         * FAILED_PRECONDITION (`REGISTRY_UNREACHABLE`, `REGISTRY_CREDENTIAL_REJECTED`, `REGISTRY_MISBEHAVED`): the registry
           could not be asked.
