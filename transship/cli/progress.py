@@ -9,9 +9,10 @@ from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from transship.cli.amounts import duration_text
-from transship.cli.render import Screen, bytes_text, enum_text
+from transship.cli.render import Screen, bytes_text, enum_text, printable
 from transship.cli.transfer import rate_text
 from transship.execution.v1.execution_pb2 import Execution
 
@@ -62,7 +63,13 @@ def _bars() -> Iterator[Show]:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bars = {each.label: progress.add_task(each.label, total=None, text="") for each in counts(Execution())}
 
+        said = ""
+
         def show(execution: Execution) -> None:
+            nonlocal said
+            if execution.state_message and execution.state_message != said:
+                said = execution.state_message
+                progress.console.print(Text(printable(said)))
             for each in counts(execution):
                 # Without a total a bar moves to and fro, which says that listing has not found anything yet.
                 progress.update(bars[each.label], completed=each.done, total=each.total or None, text=each.text)
@@ -71,17 +78,18 @@ def _bars() -> Iterator[Show]:
 
 
 class _Lines:
-    """A line when the state changes, and now and then in between."""
+    """A line when the state changes, or what there is to say of it, and now and then in between."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
-        self._state: int | None = None
+        self._state: tuple[int, str] | None = None
         self._due = 0.0
 
     def show(self, execution: Execution) -> None:
-        if execution.state == self._state and time.monotonic() < self._due:
+        state = (execution.state, execution.state_message)
+        if state == self._state and time.monotonic() < self._due:
             return
-        self._state = execution.state
+        self._state = state
         self._due = time.monotonic() + LINE_INTERVAL_S
         amounts = ", ".join(f"{each.label} {each.text}" for each in counts(execution) if each.total)
         told = ": ".join(filter(None, (enum_text(Execution.State, execution.state), amounts)))

@@ -52,8 +52,11 @@ def limit_mistakes(spec: PolicySpec) -> Iterator[FieldViolation]:
         try:
             check_template(spec.backup_tag, BACKUP_TAG_NAMES)
             backup_tag(spec.backup_tag, tag=_A_TAG, digest=_A_DIGEST, now=_A_TIME)
-        except (TemplateInvalid, MappedTagInvalid) as invalid:
+        except TemplateInvalid as invalid:
             yield FieldViolation("policy.backup_tag", str(invalid), "TEMPLATE_INVALID")
+        except MappedTagInvalid as invalid:
+            description = f"gives what cannot be a backup: {invalid}; write it such as {{tag}}-before-{{date}}"
+            yield FieldViolation("policy.backup_tag", description, "TEMPLATE_INVALID")
         else:
             if not _tells_apart(spec.backup_tag):
                 description = "names neither {tag} nor {digest}: the backup of one tag would overwrite that of another"

@@ -15,7 +15,7 @@ _TIMEOUT_S: Final = 30.0
 _READ_BYTES: Final = 4096
 
 
-async def typed(cli: Cli, *args: str, prompt: str, answer: str) -> tuple[int, str]:
+async def typed(cli: Cli, *args: str, prompt: str = "", answer: str = "") -> tuple[int, str]:
     """Runs a command, types the answer once the prompt is shown; its exit code and all that the terminal showed."""
     ours, theirs = pty.openpty()
     try:

@@ -11,6 +11,7 @@ import pytest
 from service_kit.errors import FieldViolation, InvalidRequest, ShuttingDown
 from tests.integration.transship.cli_kit import PASSWORD, Cli
 from tests.integration.transship.fake_services import Execution, FakeServices, Task
+from tests.integration.transship.terminal import typed
 from transship.policy.v1.policy_pb2 import Policy
 from transship.registry.v1.registry_pb2 import Registry
 from transship.type.v1.filter_pb2 import Filter
@@ -233,6 +234,18 @@ async def test_a_run_that_succeeds_sums_up(cli: Cli, fakes: FakeServices) -> Non
     assert "7 s." in result.out
     assert "RUNNING\nSUCCEEDED: tasks 2 of 2" in result.err
     assert fakes.calls.requests["StartExecution"][0].policy == "policies/nightly"
+
+
+async def test_what_a_run_waits_for_is_told_when_it_comes(cli: Cli, fakes: FakeServices) -> None:
+    running = Execution(state=Execution.STATE_RUNNING)
+    waiting = Execution(state=Execution.STATE_RUNNING, state_message="waits for a time window")
+    fakes.executions.script = [running, waiting, finished(Execution.STATE_SUCCEEDED)]
+    assert "RUNNING\nRUNNING (waits for a time window)\n" in (await cli("run", "nightly")).err
+    fakes.executions.stored.clear()
+    code, shown = await typed(cli, "run", "nightly")
+    assert code == 0
+    assert shown.count("waits for a time window") == 2  # once above the bars, once in the sum
+    assert "2 of 2" in shown
 
 
 async def test_a_run_that_fails_says_which_tasks_and_why(cli: Cli, fakes: FakeServices) -> None:
