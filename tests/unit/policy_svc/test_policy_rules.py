@@ -1,5 +1,7 @@
 """Every impossible or dangerous combination is refused when it is written, with its field and what to do about it."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,7 +21,7 @@ from policy_svc.domain.policy import (
 from policy_svc.domain.trigger import EventTrigger, ScheduledTrigger
 from policy_svc.service import PolicyService
 from replication.filters import Action, Dimension
-from replication.matchers import Regex, Semver
+from replication.matchers import Glob, Regex, Semver
 from replication.newest import Newest, Order
 from replication.rewriting import RegexRewrite
 from service_kit.clock import FakeClock
@@ -320,6 +322,20 @@ async def test_two_registries_with_one_url_are_one_place(
     assert advice in caught.value.violations[0].description
     mapped = a_spec(to("third", namespace="mirror"))
     assert (await service.create("nightly", mapped)).spec == mapped
+
+
+async def test_filters_are_read_as_often_for_many_destinations_as_for_one(service: PolicyService) -> None:
+    read: Counter[int] = Counter()
+
+    class Counted(Glob):
+        def compile(self) -> Callable[[str], bool]:
+            read[count] += 1
+            return Glob.compile(self)
+
+    for count in (1, 20):
+        destinations = [to(namespace=f"n{number}") for number in range(count)]
+        await service.create(f"to-{count}", a_spec(*destinations, filters=[a_rule(Counted("team/*"))]))
+    assert read[20] == read[1] > 0
 
 
 async def test_all_mistakes_are_told_at_once(service: PolicyService) -> None:
