@@ -23,7 +23,7 @@ _ADVICE: Final = {
     "POLICY_NOT_FOUND": "`transship policy list` shows those that there are.",
     "POLICY_DISABLED": "That is `transship policy update {policy} --enabled`.",
     "EXECUTION_NOT_FOUND": "`transship execution list` shows those that there are.",
-    "STACK_START_FAILED": "More is in the folder `logs` there.",
+    "STACK_START_FAILED": "",
     "ADAPTER_UNKNOWN": "`transship adapter list` shows the types.",
 }
 _UNREACHABLE_ADVICE: Final = "Is it running? `transship status` tells for the local stack."
@@ -53,7 +53,7 @@ def fail(*lines: str) -> NoReturn:
 
 def sentence_of(error: ServiceError) -> str:
     """What happened, and which command mends it."""
-    advice = _ADVICE.get(error.reason) or (_UNREACHABLE_ADVICE if error.kind is Kind.UNAVAILABLE else "")
+    advice = _ADVICE.get(error.reason, _UNREACHABLE_ADVICE if error.kind is Kind.UNAVAILABLE else "")
     for name, value in error.metadata.items():
         advice = advice.replace(f"{{{name}}}", last_part(value))
     return f"{error.message} {advice}".strip()

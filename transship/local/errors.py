@@ -18,7 +18,7 @@ class StackAlreadyRunning(ServiceError):
 
 
 class StackStartFailed(ServiceError):
-    """The stack in {state_dir} did not start: {cause}"""
+    """The stack in {state_dir} did not start; the folder logs there has more: {cause}"""
 
     kind = Kind.UNAVAILABLE
     reason = "STACK_START_FAILED"
