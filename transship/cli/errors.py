@@ -24,6 +24,7 @@ _ADVICE: Final = {
     "POLICY_DISABLED": "That is `transship policy update {policy} --enabled`.",
     "EXECUTION_NOT_FOUND": "`transship execution list` shows those that there are.",
     "STACK_START_FAILED": "",
+    "TASK_NOT_FOUND": "`transship execution tasks EXECUTION` shows those that there are.",
     "ADAPTER_UNKNOWN": "`transship adapter list` shows the types.",
 }
 _UNREACHABLE_ADVICE: Final = "Is it running? `transship status` tells for the local stack."

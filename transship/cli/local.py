@@ -6,9 +6,11 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
+from google.protobuf.duration_pb2 import Duration
 from pydantic import TypeAdapter
 
 from service_kit.migrations import migrate
+from transship.cli.amounts import duration_text
 from transship.cli.command import command
 from transship.cli.connect import Session
 from transship.local import commands
@@ -90,8 +92,8 @@ async def status(session: Session) -> None:
                     "process": each.name,
                     "state": each.health,
                     "pid": each.pid or "",
-                    "up": f"{each.uptime_s:.0f} s",
-                    "address": ", ".join(filter(None, (each.endpoint, each.http_endpoint))),
+                    "up": duration_text(Duration(seconds=int(each.uptime_s))) or "0s",
+                    "address": _addresses(each),
                 }
                 for each in found.services
             ),
@@ -112,6 +114,11 @@ async def migrate_services(
         return
     for service, names in zip(wanted, applied, strict=True):
         typer.echo(f"{service.schema}: {', '.join(names) or 'up to date'}")
+
+
+def _addresses(service: commands.ServiceStatus) -> str:
+    notifications = f", notifications at http://{service.http_endpoint}" if service.http_endpoint else ""
+    return f"{service.endpoint}{notifications}"
 
 
 def _show_stack(session: Session, stack: LocalStack) -> None:
