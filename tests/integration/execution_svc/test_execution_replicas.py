@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from tests.integration.execution_svc.execution_peers import Peers, a_policy, a_resource, hangs, succeeds
@@ -22,7 +23,13 @@ if TYPE_CHECKING:  # the stubs know it, the module does not
 __all__ = ["peers"]
 
 STARTS = 10  # at each replica
-TAKEOVER_S = 30.0  # the lock of a leader that was killed is free as soon as PostgreSQL sees its connection end
+_FEW_WAIT = """
+SELECT FROM pg_stat_activity
+ WHERE datname = current_database() AND wait_event_type = 'Lock'
+   AND (query LIKE '%INSERT INTO executions%' OR query LIKE '%pg_advisory_xact_lock%')
+HAVING count(*) < 4
+"""
+WAIT_S = 30.0  # the lock of a leader that was killed is free as soon as PostgreSQL sees its connection end
 
 
 @pytest.fixture
@@ -53,6 +60,18 @@ async def all_started(
     )
 
 
+@asynccontextmanager
+async def held_up(url: str) -> AsyncIterator[None]:
+    """Nobody writes an execution before several are about to; then all may at once."""
+    connect = psycopg.AsyncConnection.connect
+    async with await connect(url) as holder, await connect(url, autocommit=True) as watcher:
+        await holder.execute("LOCK TABLE execution.executions IN SHARE MODE")
+        yield
+        async with asyncio.timeout(WAIT_S):
+            while await (await watcher.execute(_FEW_WAIT)).fetchone():  # noqa: ASYNC110 - a table notifies nobody
+                await asyncio.sleep(0.05)
+
+
 async def all_of(service: "ExecutionServiceAsyncStub") -> list[pb.Execution]:
     return list((await service.ListExecutions(pb.ListExecutionsRequest(page_size=1000))).executions)
 
@@ -65,13 +84,15 @@ async def seen(service: "ExecutionServiceAsyncStub", execution: pb.Execution, co
 
 
 async def test_a_request_id_that_comes_to_both_starts_once(
-    two: list["ExecutionServiceAsyncStub"], peers: Peers
+    url: str, two: list["ExecutionServiceAsyncStub"], peers: Peers
 ) -> None:
     names = [f"policies/p{n}" for n in range(STARTS)]
     peers.policies.stored |= {name: a_policy(name=name) for name in names}
     requests = [pb.StartExecutionRequest(policy=name, request_id=f"of {name}") for name in names]
 
-    here, there = await all_started(two, requests)
+    async with held_up(url):
+        starts = asyncio.create_task(all_started(two, requests))
+    here, there = await starts
 
     assert [each.name for each in here] == [each.name for each in there]
     assert len(await all_of(two[0])) == STARTS
@@ -81,12 +102,14 @@ async def test_a_request_id_that_comes_to_both_starts_once(
 
 
 async def test_of_starts_at_both_one_runs_and_the_others_are_skipped(
-    two: list["ExecutionServiceAsyncStub"], peers: Peers
+    url: str, two: list["ExecutionServiceAsyncStub"], peers: Peers
 ) -> None:
     peers.policies.stored["policies/nightly"] = a_policy(overlap=policy_pb2.Policy.OVERLAP_SKIP)
     peers.jobs.work = hangs
 
-    started = await all_started(two, [pb.StartExecutionRequest(policy="policies/nightly")] * STARTS)
+    async with held_up(url):
+        starts = asyncio.create_task(all_started(two, [pb.StartExecutionRequest(policy="policies/nightly")] * STARTS))
+    started = await starts
 
     states = Counter(each.state for each in await all_of(two[1]))
     assert states[pb.Execution.STATE_SKIPPED] == 2 * STARTS - 1
@@ -117,7 +140,7 @@ async def test_what_the_killed_leader_was_at_is_carried_on_by_the_other(url: str
             peers.catalog.hold.set()
             await expire_leases(url)
 
-            async with asyncio.timeout(TAKEOVER_S):
+            async with asyncio.timeout(WAIT_S):
                 ends = [await state_of(other, each.name) for each in (jobs, listed)]
 
     assert [each.state for each in ends] == [pb.Execution.STATE_SUCCEEDED] * 2
