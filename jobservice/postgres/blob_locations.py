@@ -10,7 +10,7 @@ from typing import Final
 import psycopg
 import structlog
 
-from service_kit.database import Pool
+from service_kit.database import Pool, single
 
 FLUSH_INTERVAL_S: Final = 0.5  # other workers learn of a blob that much later at the most
 MAX_CACHED_DIGESTS: Final = 50_000  # about 15 MB
@@ -117,7 +117,7 @@ class PostgresBlobLocations:
     async def _load(self, registry: str, repository: str, digests: Sequence[str]) -> Mapping[str, Sequence[str]]:
         if not digests:
             return {}
-        async with self._pool.connection() as connection:
+        async with single(self._pool) as connection:  # asked for each manifest
             cursor = await connection.execute(
                 _FIND,
                 {
