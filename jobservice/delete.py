@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 from jobservice.engine.errors import CopyError
@@ -21,7 +21,7 @@ _GONE: Final = "TAG_NOT_FOUND"
 
 
 class TagDeleter(Protocol):
-    async def delete_tag(self, registry: str, repository: str, tag: str) -> None: ...
+    async def delete_tag(self, registry: str, repository: str, tag: str, *, along: Collection[str]) -> None: ...
 
 
 class TagReader(Protocol):
@@ -41,20 +41,24 @@ class DeleteHandler:
         assert isinstance(work, DeleteWork)
         context.progress.references_total = len(work.references)
         places = asyncio.Semaphore(DELETIONS_AT_ONCE)
+        # What an earlier attempt has deleted and is there again must not go once more.
+        leaving = [each for each in work.references if context.record.earlier(each) is None]
 
         async def settle(reference: ArtifactReference) -> ReferenceResult:
             async with places:
-                return await self._settle(context, work, reference)
+                return await self._settle(context, work, reference, _along(reference, leaving))
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(settle(each), name=f"delete {each}") for each in work.references]
         return [task.result() for task in tasks]
 
-    async def _settle(self, context: JobContext, work: DeleteWork, reference: ArtifactReference) -> ReferenceResult:
+    async def _settle(
+        self, context: JobContext, work: DeleteWork, reference: ArtifactReference, along: Collection[str]
+    ) -> ReferenceResult:
         if (earlier := context.record.earlier(reference)) is not None:
             return earlier  # whoever has pushed the tag since means it to be there
         try:
-            result = await self._delete(work, reference)
+            result = await self._delete(work, reference, along)
         except ServiceError as error:
             result = ReferenceResult(reference=reference, outcome=Outcome.FAILED, failure=_to_failure(error))
         except CopyError as error:
@@ -64,7 +68,7 @@ class DeleteHandler:
         _tell(context, work, result)
         return result
 
-    async def _delete(self, work: DeleteWork, reference: ArtifactReference) -> ReferenceResult:
+    async def _delete(self, work: DeleteWork, reference: ArtifactReference, along: Collection[str]) -> ReferenceResult:
         gone = ReferenceResult(reference=reference, outcome=Outcome.UNCHANGED)
         if reference.digest:
             # A tag that is moved between this look and the deletion is lost: no request of the protocol guards that.
@@ -75,12 +79,17 @@ class DeleteHandler:
                 changed = _tag_changed(reference, present)
                 return ReferenceResult(reference=reference, outcome=Outcome.SKIPPED, failure=changed)
         try:
-            await self._deleter.delete_tag(work.registry, work.repository, reference.tag)
+            await self._deleter.delete_tag(work.registry, work.repository, reference.tag, along=along)
         except ServiceError as error:
             if error.reason != _GONE:
                 raise
             return gone
         return ReferenceResult(reference=reference, outcome=Outcome.DELETED)
+
+
+def _along(reference: ArtifactReference, leaving: Sequence[ArtifactReference]) -> list[str]:
+    """The tags that may go with the digest of this one: those that go whatever they stand for, or just with that."""
+    return [each.tag for each in leaving if each is not reference and each.digest in {"", reference.digest}]
 
 
 def _tell(context: JobContext, work: DeleteWork, result: ReferenceResult) -> None:

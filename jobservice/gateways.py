@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -75,9 +75,9 @@ class RegistryGateway:
         async with remote_errors("registry_svc"):
             return _access_from_pb(await self._access.IssueAccess(request, timeout=CALL_TIMEOUT_S))
 
-    async def delete_tag(self, registry: str, repository: str, tag: str) -> None:
-        """Deletes a tag, but never another one that has the same digest."""
-        request = catalog_pb2.DeleteTagRequest(registry=registry, repository=repository, tag=tag)
+    async def delete_tag(self, registry: str, repository: str, tag: str, *, along: Collection[str]) -> None:
+        """Deletes a tag, and nothing that another one needs which is not to go `along`."""
+        request = catalog_pb2.DeleteTagRequest(registry=registry, repository=repository, tag=tag, along=along)
         async with remote_errors("registry_svc"):
             await self._catalog.DeleteTag(request, timeout=CALL_TIMEOUT_S)
 

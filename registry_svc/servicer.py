@@ -109,7 +109,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 
     async def DeleteTag(self, request: catalog_pb2.DeleteTagRequest, context: Any) -> Empty:
         repository = convert.repository_from_pb(request.repository, field="repository")
-        await self._catalog.delete_tag(convert.key_from_name(request.registry), repository, request.tag)
+        key = convert.key_from_name(request.registry)
+        await self._catalog.delete_tag(key, repository, request.tag, along=request.along)
         return Empty()
 
 

@@ -1,6 +1,6 @@
 """What an adapter is, and the values that it speaks in."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -176,8 +176,8 @@ class Adapter(Protocol):
         """Makes sure that images can be pushed into the repositories; `validate_only` tells what that would take."""
         ...
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
-        """Deletes the tag and no other tag of its digest.
+    async def delete_tag(self, repository: str, tag: str, *, along: Collection[str] = ()) -> None:
+        """Deletes the tag and nothing that another tag needs, unless that one is to go `along`.
 
         Raises:
             TagNotFound: there is none.

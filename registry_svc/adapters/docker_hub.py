@@ -1,7 +1,7 @@
 """The adapter for Docker Hub, which is two hosts: one for its API, one for its registry."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -87,7 +87,7 @@ class DockerHubAdapter:
         with registry_errors(self._endpoint):
             return await preparing.run(repositories, validate_only=validate_only)
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
+    async def delete_tag(self, repository: str, tag: str, *, along: Collection[str] = ()) -> None:  # noqa: ARG002 - an Adapter
         with registry_errors(self._endpoint):
             try:
                 await Retries(self._sleep).run(lambda: self._api.delete_tag(repository, tag))

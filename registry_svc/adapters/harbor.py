@@ -1,7 +1,7 @@
 """The adapter for Harbor 2: its own API for what is there, its registry for the rest."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ class HarborAdapter:
             preparing = _Preparing(self._api, Retries(self._sleep), public=public, validate_only=validate_only)
             return await preparing.run(repositories)
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
+    async def delete_tag(self, repository: str, tag: str, *, along: Collection[str] = ()) -> None:  # noqa: ARG002 - an Adapter
         with registry_errors(self._endpoint):
             try:
                 await Retries(self._sleep).run(lambda: self._api.delete_tag(repository, tag))

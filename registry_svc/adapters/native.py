@@ -1,7 +1,7 @@
 """The adapter for any registry that speaks the distribution specification; others are made of the same parts."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -80,9 +80,9 @@ class NativeAdapter:
         """All are ready: by the specification a repository begins with the first push into it."""
         return Preparation()
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
+    async def delete_tag(self, repository: str, tag: str, *, along: Collection[str] = ()) -> None:
         with registry_errors(self._endpoint):
-            await TagDeletion(self._client, repository, tag, Retries(self._sleep)).run()
+            await TagDeletion(self._client, repository, tag, Retries(self._sleep), along=along).run()
 
     async def issue_access(self, scopes: Sequence[RepositoryScope], *, rejected: str = "") -> Access:
         if not scopes:

@@ -1,7 +1,7 @@
 """Deletes one tag, also where a registry deletes by digest only."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol
 
@@ -29,13 +29,19 @@ class Tags(Protocol):
 
 
 class TagDeletion:
-    """Deletes a tag of a repository. Other errors than its own are those of oci_client."""
+    """Deletes a tag of a repository. Other errors than its own are those of oci_client.
 
-    def __init__(self, registry: Tags, repository: str, tag: str, retries: Retries) -> None:
+    Tags that are to go `along` do not keep the digest.
+    """
+
+    def __init__(
+        self, registry: Tags, repository: str, tag: str, retries: Retries, *, along: Collection[str] = ()
+    ) -> None:
         self._registry = registry
         self._repository = repository
         self._tag = tag
         self._retries = retries
+        self._leaving = {tag, *along}
 
     async def run(self) -> None:
         """Raises TagNotFound or TagDeletionUnsupported."""
@@ -100,7 +106,7 @@ class TagDeletion:
         others: list[str] = []
         async with aclosing(self._retries.pages(lambda: self._registry.tags(self._repository))) as pages:
             async for page in pages:
-                others += (tag for tag in page if tag != self._tag)
+                others += (tag for tag in page if tag not in self._leaving)
                 if len(others) > MAX_OTHER_TAGS:
                     raise self._unsupported()
         return others

@@ -1,6 +1,6 @@
 """The use cases of what is in a registry: list it, prepare it, delete from it, and get access to it."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 
 from registry_svc.adapters.base import Access, Info, Listing, Preparation, Query, RepositoryScope
@@ -32,10 +32,10 @@ class Catalog:
         async with self._sessions.lease(registry) as adapter:
             return await adapter.prepare(repositories, public=public, validate_only=validate_only)
 
-    async def delete_tag(self, key: str, repository: str, tag: str) -> None:
+    async def delete_tag(self, key: str, repository: str, tag: str, *, along: Collection[str]) -> None:
         registry = await self._store.get(key)
         async with self._sessions.lease(registry) as adapter:
-            await adapter.delete_tag(repository, tag)
+            await adapter.delete_tag(repository, tag, along=along)
 
 
 class AccessDesk:

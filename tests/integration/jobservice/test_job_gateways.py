@@ -84,5 +84,5 @@ async def test_access_that_never_expires(gateway: RegistryGateway) -> None:
 
 async def test_an_error_keeps_its_reason(gateway: RegistryGateway) -> None:
     with pytest.raises(PermissionDenied) as caught:
-        await gateway.delete_tag("registries/r", "library/nginx", "1")
+        await gateway.delete_tag("registries/r", "library/nginx", "1", along=["2"])
     assert caught.value.metadata == {"tag": "1"}

@@ -1,7 +1,7 @@
 """The handler that deletes tags."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -27,8 +27,10 @@ class Registries:
         self.under_way = 0
         self.most_under_way = 0
         self.looked_at: list[str] = []
+        self.along: dict[str, list[str]] = {}
 
-    async def delete_tag(self, registry: str, repository: str, tag: str) -> None:
+    async def delete_tag(self, registry: str, repository: str, tag: str, *, along: Collection[str]) -> None:
+        self.along[tag] = sorted(along)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         await asyncio.sleep(0)
@@ -103,6 +105,20 @@ async def test_what_an_earlier_attempt_has_deleted_is_deleted() -> None:
     assert list(registries.tags) == ["2"]
     assert again.progress.references_unchanged == 1
     assert again.record.take() == ()
+
+
+async def test_tags_that_go_together_are_told_with_each_and_no_other() -> None:
+    """Not one that goes with another digest only, nor one that was pushed after an earlier attempt deleted it."""
+    registries = Registries(digests={"1": "sha256:a", "same": "sha256:a", "other": "sha256:b", "any": "sha256:a"})
+    references = [
+        ArtifactReference(tag=tag, digest=digest) for tag, digest in (("1", "sha256:a"), ("same", "sha256:a"))
+    ]
+    references += [ArtifactReference(tag="other", digest="sha256:b"), ArtifactReference(tag="any")]
+    back = ReferenceResult(reference=ArtifactReference(tag="back"), outcome=Outcome.DELETED)
+
+    await handler(registries).run(a_context(*references, "back", earlier=[back]))
+
+    assert registries.along == {"1": ["any", "same"], "same": ["1", "any"], "other": ["any"], "any": []}
 
 
 async def test_some_tags_go_side_by_side_and_no_more() -> None:

@@ -1,7 +1,7 @@
 """Small working things for tests of the registry service."""
 
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -114,7 +114,7 @@ class FakeAdapter:
     async def prepare(self, repositories: Sequence[str], *, public: bool, validate_only: bool) -> Preparation:
         return Preparation()
 
-    async def delete_tag(self, repository: str, tag: str) -> None: ...
+    async def delete_tag(self, repository: str, tag: str, *, along: Collection[str] = ()) -> None: ...
 
     async def issue_access(self, scopes: Sequence[RepositoryScope], *, rejected: str = "") -> Access:
         return NO_ACCESS

@@ -61,8 +61,8 @@ class FakeTags:
         self.deleted.append(reference)
 
 
-async def _delete(registry: FakeTags, tag: str) -> None:
-    await TagDeletion(registry, "a/app", tag, Retries()).run()
+async def _delete(registry: FakeTags, tag: str, *along: str) -> None:
+    await TagDeletion(registry, "a/app", tag, Retries(), along=along).run()
 
 
 async def test_a_digest_of_its_own_is_deleted() -> None:
@@ -81,6 +81,14 @@ async def test_a_shared_digest_stays_and_the_rest_is_not_asked_for() -> None:
         await _delete(registry, "1")
     assert registry.deleted == []
     assert len(registry.heads) < 20
+
+
+async def test_a_digest_goes_when_all_of_its_tags_do() -> None:
+    registry = FakeTags({"1": _digest(1), "same": _digest(1), "other": _digest(2)})
+
+    await _delete(registry, "1", "same", "gone")
+
+    assert registry.deleted == [_digest(1)]
 
 
 async def test_a_part_of_an_index_stays_as_long_as_a_tag_needs_it() -> None:

@@ -67,11 +67,13 @@ class PrepareRepositoriesResponse(_message.Message):
     def __init__(self, failures: _Optional[_Iterable[_Union[RepositoryFailure, _Mapping]]] = ..., created_namespaces: _Optional[_Iterable[str]] = ..., excluded: _Optional[_Iterable[_Union[RepositoryFailure, _Mapping]]] = ...) -> None: ...
 
 class DeleteTagRequest(_message.Message):
-    __slots__ = ("registry", "repository", "tag")
+    __slots__ = ("registry", "repository", "tag", "along")
     REGISTRY_FIELD_NUMBER: _ClassVar[int]
     REPOSITORY_FIELD_NUMBER: _ClassVar[int]
     TAG_FIELD_NUMBER: _ClassVar[int]
+    ALONG_FIELD_NUMBER: _ClassVar[int]
     registry: str
     repository: str
     tag: str
-    def __init__(self, registry: _Optional[str] = ..., repository: _Optional[str] = ..., tag: _Optional[str] = ...) -> None: ...
+    along: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, registry: _Optional[str] = ..., repository: _Optional[str] = ..., tag: _Optional[str] = ..., along: _Optional[_Iterable[str]] = ...) -> None: ...

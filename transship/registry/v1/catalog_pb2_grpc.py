@@ -91,7 +91,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTag(self, request, context):
-        """Deletes one tag and nothing that another tag needs.
+        """Deletes one tag and nothing that another tag needs, unless that one is to go `along`.
 
         Errors:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.

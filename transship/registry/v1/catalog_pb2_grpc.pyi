@@ -60,7 +60,7 @@ class CatalogServiceStub:
       could not be asked.
     """
     DeleteTag: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteTagRequest, _empty_pb2.Empty]
-    """Deletes one tag and nothing that another tag needs.
+    """Deletes one tag and nothing that another tag needs, unless that one is to go `along`.
 
     Errors:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
@@ -101,7 +101,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
       could not be asked.
     """
     DeleteTag: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteTagRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes one tag and nothing that another tag needs.
+    """Deletes one tag and nothing that another tag needs, unless that one is to go `along`.
 
     Errors:
     * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
@@ -157,7 +157,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.DeleteTagRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes one tag and nothing that another tag needs.
+        """Deletes one tag and nothing that another tag needs, unless that one is to go `along`.
 
         Errors:
         * NOT_FOUND (`REGISTRY_NOT_FOUND`, `TAG_NOT_FOUND`): no such registry or tag.
