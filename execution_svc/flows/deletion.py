@@ -1,6 +1,6 @@
 """The deletion flow: from what events say was deleted at the source to tasks that delete it at the destinations."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -100,7 +100,7 @@ class DeletionFlow:
         )
         mapped = [replace(each, operation=Operation.DELETE) for each in map_batch(policy, rules, batch)]
         found = [item for each in brought if _source(each) in gone for item in self._of_written(each)]
-        items = await self._events.without_echoes([*mapped, *found], EventOperation.DELETE)
+        items = await self._events.without_echoes(joined([*mapped, *found]), EventOperation.DELETE)
         return await keep_for_others(items, policy, self._history)
 
     async def _note(self, gone: Collection[Tag]) -> None:
@@ -128,6 +128,26 @@ def written_item(destination_index: int, written: WrittenTag) -> Item:
         references=(reference,),
         operation=Operation.DELETE,
     )
+
+
+def joined(items: Iterable[Item]) -> list[Item]:
+    """One item for all that comes from one repository and goes at one place, each tag once.
+
+    Where only digests can be deleted, tags of one digest go in one task or not at all; so they stand side by side.
+    """
+    failed: list[Item] = []
+    parts: dict[tuple[str, str, str], list[Item]] = {}
+    for item in items:
+        key = (item.destination_registry, item.destination_repository, item.source_repository)
+        (failed if item.failure else parts.setdefault(key, [])).append(item)
+    return [*map(_joined, parts.values()), *failed]
+
+
+def _joined(items: Sequence[Item]) -> Item:
+    tags: dict[str, Reference] = {}
+    for reference in (each for item in items for each in item.references):
+        tags.setdefault(reference.destination_tag or reference.tag, reference)
+    return replace(items[0], references=tuple(sorted(tags.values(), key=lambda each: each.digest)))
 
 
 def _source(written: WrittenTag) -> Tag:

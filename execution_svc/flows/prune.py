@@ -7,7 +7,6 @@ was not listed are looked at once more, without filters.
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import groupby
 from typing import Final, Protocol
 
 from execution_svc.domain.execution import FlowLease
@@ -15,7 +14,7 @@ from execution_svc.domain.prune import GuardedPlace, PruneRule, RepositoryCount
 from execution_svc.domain.resource import Resource
 from execution_svc.domain.task import Operation
 from execution_svc.domain.written import Artifact, WrittenTag
-from execution_svc.flows.deletion import Present, Source, written_item
+from execution_svc.flows.deletion import Present, Source, joined, written_item
 from execution_svc.flows.others import Others, keep_for_others
 from execution_svc.flows.planning import Item
 from service_kit.clock import Clock
@@ -108,16 +107,9 @@ class Pruning:
         return self._now - self._rule.grace_period
 
     def _items(self, page: Sequence[WrittenTag]) -> list[Item]:
-        items = [written_item(self._index(each.destination_registry), each) for each in page]
-        grouped = groupby(items, lambda item: (item.place, item.source_repository))
-        return [_joined([*same]) for _, same in grouped]
+        items = joined(written_item(self._index(each.destination_registry), each) for each in page)
+        return [replace(each, after_copies=True) for each in items]
 
     def _index(self, registry: str) -> int:
         registries = [each.registry for each in self._lease.policy.destinations]
         return registries.index(registry) if registry in registries else 0
-
-
-def _joined(items: Sequence[Item]) -> Item:
-    """One item of several with the same place and source."""
-    references = tuple(reference for each in items for reference in each.references)
-    return replace(items[0], references=references, after_copies=True)

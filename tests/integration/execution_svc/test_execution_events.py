@@ -275,6 +275,21 @@ async def test_where_only_the_registry_knew_what_passes_a_deletion_takes_what_we
     assert world.tags("b", "m/x") == {"v2": TWO, "v3": TWO}
 
 
+async def test_what_has_one_digest_is_deleted_by_one_task(world: World) -> None:
+    """A registry that can delete digests only deletes all tags of one or none."""
+    policy = world.policy("p", "a", "b", **DELETES)
+    world.push("a", "x", v1=ONE, v2=TWO, v3=ONE, v4=ONE)
+    await world.deliver()
+    world.delete("a", "x", "v1", "v3", "v4", by_digest=True)
+    world.events.clear()
+
+    await world.start(policy, event("DELETE", "v3"), event("DELETE", digest=ONE))
+    await world.list_one()
+
+    (job,) = await world.jobs.claim_tasks(10, world.clock.now())
+    assert [(each.tag, each.digest) for each in job.references] == [("v3", ""), ("v1", ONE), ("v4", ONE)]
+
+
 async def test_a_deletion_that_failed_is_retried(world: World) -> None:
     policy = world.policy("p", "a", "b", **DELETES)
     world.push("b", "x", v1=ONE)
