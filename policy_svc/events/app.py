@@ -33,8 +33,8 @@ async def open_events(
     """What answers for events. On the stack are the endpoint, which ends first, and the loops that deliver."""
     clock, outbox = SystemClock(), PostgresOutbox(pool)
     dispatcher = Dispatcher(outbox, PolicySubscribers(policies), GrpcExecutions(executions), clock)
-    housekeeping = Housekeeping(outbox, clock)
     service = EventService(PostgresEventStore(pool), PostgresSourceStore(pool), registries, clock, dispatcher.wake)
+    housekeeping = Housekeeping(outbox, service, clock)
     for name, work in {"event dispatcher": dispatcher.run(), "event housekeeping": housekeeping.run()}.items():
         stack.push_async_callback(end_tasks, asyncio.create_task(work, name=name))
     endpoint = EventEndpoint(service).serve(config.events_listen, config.server_tls())

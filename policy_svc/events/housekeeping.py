@@ -1,8 +1,8 @@
-"""Gives up events that could not be delivered, and forgets those that are finished."""
+"""Gives up events that could not be delivered, forgets finished ones, and deletes sources whose registries are gone."""
 
 import asyncio
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -18,9 +18,16 @@ MAX_AT_ONCE: Final = 1000  # rows of a transaction, so that nobody waits for its
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+class Sources(Protocol):
+    async def delete_orphaned_sources(self) -> None:
+        """Deletes the sources of registries that are gone."""
+        ...
+
+
 class Housekeeping:
-    def __init__(self, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, sources: Sources, clock: Clock) -> None:
         self._outbox = outbox
+        self._sources = sources
         self._clock = clock
 
     async def run(self) -> None:
@@ -39,3 +46,4 @@ class Housekeeping:
             log.warning("events expired", events=expired)
         while await self._outbox.forget(received_before=now - KEPT_FOR, keep=KEPT, limit=MAX_AT_ONCE):
             pass
+        await self._sources.delete_orphaned_sources()

@@ -6,6 +6,7 @@ import re
 import secrets
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ from service_kit.clock import Clock
 from service_kit.errors import InvalidRequest, Unauthenticated
 from service_kit.secret import Secret
 
+SOURCES_AT_ONCE: Final = 100  # read; each costs a small call to the registry service
 SECRET_BYTES: Final = 32  # as many as the hash has: nobody guesses either
 
 _REGISTRY_UID: Final = re.compile(r"registries/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -128,6 +130,16 @@ class EventService:
 
     async def delete_source(self, registry: str) -> None:
         await self._sources.delete(registry)
+
+    async def delete_orphaned_sources(self) -> None:
+        """Deletes the sources of registries that are gone: their secrets must not speak for others of these names."""
+        after = ""
+        while page := await self._sources.page(after=after, limit=SOURCES_AT_ONCE):
+            after = page[-1].registry
+            for source in page:
+                if await self._registries.find(source.registry) is None:
+                    with suppress(EventSourceNotFound):  # another replica was faster
+                        await self._sources.delete(source.registry)
 
     async def _true_names(self, published: Sequence[Published]) -> dict[str, str]:
         names: dict[str, str] = {}

@@ -23,6 +23,10 @@ class World:
     subscribers: FakeSubscribers = field(default_factory=lambda: FakeSubscribers([a_subscriber()]))
     executions: FakeExecutions = field(default_factory=FakeExecutions)
     clock: FakeClock = field(default_factory=FakeClock)
+    times_orphans_deleted: int = 0
+
+    async def delete_orphaned_sources(self) -> None:
+        self.times_orphans_deleted += 1
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -216,7 +220,7 @@ async def test_what_cannot_be_delivered_expires_with_its_last_problem(world: Wor
     world.executions.failing["policies/mirror"] = ServiceUnavailable(service="execution")
     [event] = await world.publish(a_push())
     await world.pass_on()
-    tidy = Housekeeping(world.store, world.clock).tidy
+    tidy = Housekeeping(world.store, world, world.clock).tidy
 
     world.clock.advance(housekeeping.EXPIRES_AFTER - timedelta(minutes=1))
     await tidy()
@@ -232,7 +236,7 @@ async def test_what_cannot_be_delivered_expires_with_its_last_problem(world: Wor
 async def test_finished_events_are_forgotten_after_a_time(world: World) -> None:
     await world.publish(a_push())
     await world.pass_on()
-    tidy = Housekeeping(world.store, world.clock).tidy
+    tidy = Housekeeping(world.store, world, world.clock).tidy
 
     await tidy()
     assert len(await world.store.page(before=None, limit=9)) == 1
@@ -240,6 +244,7 @@ async def test_finished_events_are_forgotten_after_a_time(world: World) -> None:
     await tidy()
 
     assert await world.store.page(before=None, limit=9) == []
+    assert world.times_orphans_deleted == 2
 
 
 def test_a_lease_outlasts_the_call_that_it_is_for() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from policy_svc.events import service
 from policy_svc.events.domain.errors import EventSourceAlreadyExists, EventSourceNotFound
 from policy_svc.events.domain.event import Event
 from policy_svc.events.service import EventService, Published, Receipt
@@ -142,3 +143,16 @@ async def test_a_notification_without_events_wakes_nobody(world: World) -> None:
     receipt = await world.events.receive(source, json.dumps({"type": "SCANNING_COMPLETED"}).encode())
 
     assert (receipt, world.wakes) == (Receipt(stored=0, known=0, ignored=1), [])
+
+
+async def test_the_source_of_a_registry_that_is_gone_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has its secret must not speak for another registry that gets the name."""
+    monkeypatch.setattr(service, "SOURCES_AT_ONCE", 1)
+    for name in ("registries/backup", REGISTRY, "registries/third"):
+        await world.events.create_source(name)
+    del world.registries.names[REGISTRY]
+
+    await world.events.delete_orphaned_sources()
+
+    left = await world.events.page_of_sources(after="", limit=9)
+    assert [each.registry for each in left] == ["registries/backup", "registries/third"]
