@@ -56,6 +56,7 @@ class DeleteHandler:
         self, context: JobContext, work: DeleteWork, reference: ArtifactReference, along: Collection[str]
     ) -> ReferenceResult:
         if (earlier := context.record.earlier(reference)) is not None:
+            context.progress.references_deleted += 1
             return earlier  # whoever has pushed the tag since means it to be there
         try:
             result = await self._delete(work, reference, along)
@@ -96,6 +97,7 @@ def _tell(context: JobContext, work: DeleteWork, result: ReferenceResult) -> Non
     about = {"repository": work.repository, "tag": result.reference.tag}
     match result.outcome:
         case Outcome.DELETED:
+            context.progress.references_deleted += 1
             context.log.info("tag deleted", **about)
         case Outcome.UNCHANGED:
             context.progress.references_unchanged += 1

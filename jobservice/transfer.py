@@ -161,6 +161,7 @@ class Progress:
     references_copied: int = 0
     references_unchanged: int = 0
     references_skipped: int = 0
+    references_deleted: int = 0
     references_failed: int = 0
     blobs_total: int = 0
     blobs_copied: int = 0

@@ -80,6 +80,7 @@ class Progress:
     references_copied: int = 0
     references_unchanged: int = 0
     references_skipped: int = 0
+    references_deleted: int = 0
     references_failed: int = 0
     blobs_total: int = 0
     blobs_copied: int = 0
@@ -93,7 +94,8 @@ class Progress:
     @property
     def references_done(self) -> int:
         """References that are dealt with, however."""
-        return self.references_copied + self.references_unchanged + self.references_skipped + self.references_failed
+        done = self.references_copied + self.references_unchanged + self.references_skipped
+        return done + self.references_deleted + self.references_failed
 
 
 NO_PROGRESS: Final = Progress()

@@ -101,7 +101,8 @@ UPDATE tasks
     + PROGRESS_COLUMNS
     + """) = ROW (
        GREATEST(news.references_total, tasks.reference_count),
-       news.references_copied, news.references_unchanged, news.references_skipped, news.references_failed,
+       news.references_copied, news.references_unchanged, news.references_skipped, news.references_deleted,
+       news.references_failed,
        news.blobs_total, news.blobs_copied, news.blobs_mounted, news.blobs_present,
        news.bytes_total, news.bytes_copied, news.bytes_mounted, news.bytes_present)
   FROM jsonb_populate_recordset(NULL::tasks, %(news)s) AS news

@@ -39,8 +39,9 @@ _RUN_AGAIN: Final = """
 UPDATE tasks
    SET state = 'PENDING', run = run + 1, delegated = false, revision = 0, attempt = 0, failure = NULL, results = NULL,
        start_time = NULL, end_time = NULL, references_total = reference_count, references_copied = 0,
-       references_unchanged = 0, references_skipped = 0, references_failed = 0, blobs_total = 0, blobs_copied = 0,
-       blobs_mounted = 0, blobs_present = 0, bytes_total = 0, bytes_copied = 0, bytes_mounted = 0, bytes_present = 0
+       references_unchanged = 0, references_skipped = 0, references_deleted = 0, references_failed = 0,
+       blobs_total = 0, blobs_copied = 0, blobs_mounted = 0, blobs_present = 0,
+       bytes_total = 0, bytes_copied = 0, bytes_mounted = 0, bytes_present = 0
  WHERE execution_id = %(execution)s AND state IN ('FAILED', 'STOPPED') AND run > 0
 """
 

@@ -13,7 +13,8 @@ from execution_svc.domain.task import Job, JobKey, Operation, Task, TaskId, Task
 from execution_svc.domain.transfer import Failure, Outcome, Progress, Reference, ReferenceResult, Side
 
 PROGRESS_COLUMNS: Final[LiteralString] = (
-    "references_total, references_copied, references_unchanged, references_skipped, references_failed, "
+    "references_total, references_copied, references_unchanged, references_skipped, references_deleted, "
+    "references_failed, "
     "blobs_total, blobs_copied, blobs_mounted, blobs_present, "
     "bytes_total, bytes_copied, bytes_mounted, bytes_present"
 )

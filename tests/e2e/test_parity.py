@@ -326,6 +326,7 @@ async def test_parity_19_a_deleted_tag_takes_no_other_one_along(
         deletions = (await executions_of(client, policy))[len(pushed) :]
 
     assert plain.tags() == left
+    assert sum(each.progress.references_deleted for each in deletions) == 1
     tasks = [task for each in deletions for task in await tasks_of(client, each.name)]
     assert {task.failure.reason for task in tasks if task.source_repository == "shared"} == {"TAG_DELETION_UNSUPPORTED"}
     assert {task.failure.reason for task in tasks if task.source_repository == "alone"} == {""}

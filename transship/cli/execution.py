@@ -58,6 +58,7 @@ _DETAILS: Final[Columns[Execution]] = {
         copied=each.progress.references_copied,
         unchanged=each.progress.references_unchanged,
         skipped=each.progress.references_skipped,
+        deleted=each.progress.references_deleted,
         failed=each.progress.references_failed,
     ),
     "Copied": lambda each: _amount(each.progress.blobs_copied, each.progress.bytes_copied),

@@ -75,10 +75,11 @@ def summary(execution: Execution) -> str:
     # A failure has a line of its own.
     has_message = execution.state_message and not execution.HasField("failure")
     message = f" ({execution.state_message})" if has_message else ""
+    deleted = f"{done.references_deleted} deleted, " if done.references_deleted else ""
     return (
         f"{state}{message}: {tasks.succeeded} of {tasks.total} tasks; "
         f"references: {done.references_copied} copied, {done.references_unchanged} unchanged, "
-        f"{done.references_skipped} skipped, {done.references_failed} failed; "
+        f"{done.references_skipped} skipped, {deleted}{done.references_failed} failed; "
         f"blobs: {done.blobs_copied} copied ({bytes_text(done.bytes_copied)}), {done.blobs_mounted} mounted, "
         f"{done.blobs_present} present; {execution.end_time.seconds - execution.create_time.seconds} s."
     )

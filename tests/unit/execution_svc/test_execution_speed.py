@@ -45,8 +45,8 @@ def test_no_time_is_no_rate() -> None:
 
 
 def test_every_way_to_be_done_with_a_reference_counts() -> None:
-    progress = {f"references_{each}": 1 for each in ("copied", "unchanged", "skipped", "failed")}
-    assert an_execution(references_total=16, **progress).remaining(NOW) == timedelta(seconds=120)
+    progress = {f"references_{each}": 1 for each in ("copied", "unchanged", "skipped", "deleted", "failed")}
+    assert an_execution(references_total=20, **progress).remaining(NOW) == timedelta(seconds=120)
 
 
 def test_with_everything_done_nothing_remains() -> None:

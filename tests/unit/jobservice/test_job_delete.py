@@ -73,7 +73,8 @@ async def test_tags_are_deleted_and_one_that_is_gone_is_done_with() -> None:
     assert [result.outcome for result in results] == [Outcome.DELETED, Outcome.DELETED, Outcome.UNCHANGED]
     assert list(registries.tags) == ["other"]
     assert registries.looked_at == []
-    assert (context.progress.references_total, context.progress.references_unchanged) == (3, 1)
+    done = context.progress
+    assert (done.references_total, done.references_deleted, done.references_unchanged) == (3, 2, 1)
 
 
 async def test_a_tag_is_deleted_only_while_it_has_its_digest() -> None:
@@ -103,7 +104,7 @@ async def test_what_an_earlier_attempt_has_deleted_is_deleted() -> None:
 
     assert [result.outcome for result in results] == [Outcome.DELETED, Outcome.DELETED, Outcome.UNCHANGED]
     assert list(registries.tags) == ["2"]
-    assert again.progress.references_unchanged == 1
+    assert (again.progress.references_deleted, again.progress.references_unchanged) == (2, 1)
     assert again.record.take() == ()
 
 

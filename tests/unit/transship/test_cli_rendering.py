@@ -6,6 +6,7 @@ import typer
 from transship.cli.copy import Place, hosts_of, registry_id
 from transship.cli.progress import counts
 from transship.cli.render import bytes_text, enum_text, printable, time_text
+from transship.cli.run import summary
 from transship.execution.v1.execution_pb2 import Execution
 from transship.type.v1.transfer_pb2 import TransferProgress
 
@@ -44,6 +45,13 @@ def test_progress_counts_what_need_not_be_copied_as_done() -> None:
     assert (tasks.done, tasks.total, tasks.text) == (3, 4, "3 of 4")
     assert (blobs.done, blobs.total) == (6, 6)
     assert size.text == "0 B of 0 B"
+
+
+def test_deletions_stand_in_the_sums_where_there_are_any() -> None:
+    execution = Execution(state=Execution.STATE_SUCCEEDED)
+    assert "0 skipped, 0 failed" in summary(execution)
+    execution.progress.references_deleted = 3
+    assert "0 skipped, 3 deleted, 0 failed" in summary(execution)
 
 
 def test_a_place_is_host_repository_and_tag() -> None:

@@ -57,11 +57,12 @@ class TransferOptions(_message.Message):
     def __init__(self, platforms: _Optional[_Iterable[str]] = ..., referrers: _Optional[bool] = ..., referrer_types: _Optional[_Iterable[str]] = ..., foreign_layers: _Optional[bool] = ..., max_bytes_per_second: _Optional[int] = ...) -> None: ...
 
 class TransferProgress(_message.Message):
-    __slots__ = ("references_total", "references_copied", "references_unchanged", "references_skipped", "references_failed", "blobs_total", "blobs_copied", "blobs_mounted", "blobs_present", "bytes_total", "bytes_copied", "bytes_mounted", "bytes_present")
+    __slots__ = ("references_total", "references_copied", "references_unchanged", "references_skipped", "references_deleted", "references_failed", "blobs_total", "blobs_copied", "blobs_mounted", "blobs_present", "bytes_total", "bytes_copied", "bytes_mounted", "bytes_present")
     REFERENCES_TOTAL_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_COPIED_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    REFERENCES_DELETED_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FAILED_FIELD_NUMBER: _ClassVar[int]
     BLOBS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     BLOBS_COPIED_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +76,7 @@ class TransferProgress(_message.Message):
     references_copied: int
     references_unchanged: int
     references_skipped: int
+    references_deleted: int
     references_failed: int
     blobs_total: int
     blobs_copied: int
@@ -84,7 +86,7 @@ class TransferProgress(_message.Message):
     bytes_copied: int
     bytes_mounted: int
     bytes_present: int
-    def __init__(self, references_total: _Optional[int] = ..., references_copied: _Optional[int] = ..., references_unchanged: _Optional[int] = ..., references_skipped: _Optional[int] = ..., references_failed: _Optional[int] = ..., blobs_total: _Optional[int] = ..., blobs_copied: _Optional[int] = ..., blobs_mounted: _Optional[int] = ..., blobs_present: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_copied: _Optional[int] = ..., bytes_mounted: _Optional[int] = ..., bytes_present: _Optional[int] = ...) -> None: ...
+    def __init__(self, references_total: _Optional[int] = ..., references_copied: _Optional[int] = ..., references_unchanged: _Optional[int] = ..., references_skipped: _Optional[int] = ..., references_deleted: _Optional[int] = ..., references_failed: _Optional[int] = ..., blobs_total: _Optional[int] = ..., blobs_copied: _Optional[int] = ..., blobs_mounted: _Optional[int] = ..., blobs_present: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_copied: _Optional[int] = ..., bytes_mounted: _Optional[int] = ..., bytes_present: _Optional[int] = ...) -> None: ...
 
 class ReferenceResult(_message.Message):
     __slots__ = ("tag", "digest", "outcome", "failure", "destination_tag", "backup_tag", "destination_digest")
