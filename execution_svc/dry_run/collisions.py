@@ -5,6 +5,7 @@ A name is remembered for each repository and, where tags get other names, for ea
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from execution_svc.domain.plan import Action, PlannedReference
 from execution_svc.domain.policy import Policy
@@ -13,7 +14,7 @@ from execution_svc.domain.transfer import Failure, Reference
 from execution_svc.flows.planning import Item, collision_failure
 from replication.collisions import CollisionDetector, Placement
 
-_BETWEEN: str = ":"  # no repository's name has one
+_BETWEEN: Final = ":"  # no repository's name has one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class CollisionWatch:
     """Sees all items of a listing, and then knows the collisions among them."""
 
     def __init__(self, policy: Policy) -> None:
-        self._by_tag = {each["registry"] for each in policy.document["destinations"] if each.get("tag")}
+        self._by_tag = policy.registries_by_tag
         self._detector = CollisionDetector()
 
     def see(self, item: Item) -> None:

@@ -16,7 +16,7 @@ from execution_svc.domain.resource import Preparation, ResourceBatch
 from execution_svc.domain.transfer import Failure, Reference
 from execution_svc.dry_run.collisions import Collisions, CollisionWatch
 from execution_svc.dry_run.prune import PrunePlanner, Source, Written
-from execution_svc.flows.planning import Item, Place, map_batch, settle_unprepared
+from execution_svc.flows.planning import NAMES_PER_PREPARE, Item, Place, map_batch, settle_unprepared
 from replication.mapping import PathRule
 from service_kit.clock import Clock
 from service_kit.errors import Kind, ServiceError
@@ -27,7 +27,6 @@ REFERENCES_PER_PLAN: Final = 1000  # the limit of PlanReplication; in one slice,
 SLICES_AHEAD: Final = 8
 MESSAGES_AHEAD: Final = 16
 ACTIONS_PER_MESSAGE: Final = 500
-NAMES_PER_PREPARE: Final = 1000  # the limit of PrepareRepositories
 
 # Then another slice would fare no better: the caller is told, and asks again.
 _ENDS_THE_PLAN: Final = frozenset({Kind.UNAVAILABLE, Kind.DEADLINE_EXCEEDED, Kind.CANCELLED})

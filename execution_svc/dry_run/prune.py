@@ -13,7 +13,7 @@ from execution_svc.domain.plan import Action, PlannedAction, PlannedReference, P
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.prune import PruneRule, RepositoryCount
 from execution_svc.domain.resource import Resource, ResourceBatch
-from execution_svc.domain.written import WrittenTag, kept_for
+from execution_svc.domain.written import TagPlace, WrittenTag, kept_for
 from execution_svc.flows.others import Others
 from execution_svc.flows.planning import Item, Place
 from execution_svc.flows.prune import FAILURES_MESSAGE, GUARDED_MESSAGE
@@ -110,12 +110,12 @@ async def _not_brought(
     due: Sequence[WrittenTag], listing: Callable[[], AsyncGenerator[list[Item], None]]
 ) -> list[WrittenTag]:
     """Without what comes to the same place from elsewhere; listed once more, so that only what is due is remembered."""
-    left = {(*_place(each), each.tag): each for each in due}
+    left = {each.place: each for each in due}
     async with aclosing(listing()) as batches:
         async for items in batches:
             for item in items:
                 for each in item.references:
-                    left.pop((*item.place, each.destination_tag or each.tag), None)
+                    left.pop(TagPlace(*item.place, each.destination_tag or each.tag), None)
     return list(left.values())
 
 

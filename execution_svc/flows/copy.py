@@ -16,12 +16,19 @@ from execution_svc.domain.prune import PruneRule
 from execution_svc.domain.resource import Preparation, Resource, ResourceBatch
 from execution_svc.domain.transfer import Failure
 from execution_svc.flows import deletion, events, prune
-from execution_svc.flows.planning import Item, Place, collision_failure, map_batch, plan_tasks, settle_unprepared
+from execution_svc.flows.planning import (
+    NAMES_PER_PREPARE,
+    Item,
+    Place,
+    collision_failure,
+    map_batch,
+    plan_tasks,
+    settle_unprepared,
+)
 from execution_svc.store import FlowStore
 from replication.mapping import PathRule
 from service_kit.clock import Clock
 
-NAMES_PER_PREPARE: Final = 1000  # the limit of PrepareRepositories
 COLLISIONS_AT_ONCE: Final = 500  # keeps one statement from taking long
 
 

@@ -84,6 +84,8 @@ class DeletionFlow:
         policy = self._lease.policy
         selection = selection_of(policy.document)
         told = deleted(self._lease.resources, selection) if policy.deletes_on_event else []
+        if not told:
+            return []
         names_tell = not needs_listing(policy.document, selection)
         by_tag = [(each.repository, each.tag) for each in told if each.tag and names_tell]
         brought = [

@@ -19,10 +19,11 @@ from replication.mapping import Mapping as Names
 # Enough to keep the cost of a job small beside its work, few enough to spread a huge repository over many workers.
 REFERENCES_PER_TASK: Final = 100
 
+NAMES_PER_PREPARE: Final = 1000  # the limit of PrepareRepositories
+
 SOURCES_TOLD: Final = 20  # of a collision, in each of its failures: ten thousand may meet at one name
 
 _TASK_NAMESPACE: Final = uuid.UUID("6f1c1c0e-3f0b-4c0e-9a35-5d6a0e3b7f52")  # any will do, as long as it stays
-
 
 Place = tuple[str, str]  # a registry and a repository in it
 

@@ -31,7 +31,7 @@ class WrittenTags(Others, Protocol):
     """What the policy has written. What needs the lease raises LeaseLost without it."""
 
     async def unlisted(self, lease: FlowLease) -> list[str]:
-        """Repositories of the source of which something was written that this execution has not listed."""
+        """Repositories of the source of which something was written, or found there, that was not listed this time."""
         ...
 
     async def looked_at(

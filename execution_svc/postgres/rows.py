@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final, LiteralString
 
-from psycopg.types.json import Jsonb
-
 from execution_svc.domain.execution import Execution, ExecutionId, ExecutionState, TaskCounts
 from execution_svc.domain.origin import EventOperation, EventResource, Origin, Trigger
 from execution_svc.domain.policy import Policy
@@ -138,7 +136,3 @@ def failure_document(failure: Failure | None) -> dict[str, Any] | None:
 
 def result_documents(results: Iterable[ReferenceResult]) -> list[dict[str, Any]] | None:
     return [{**asdict(each), "failure": failure_document(each.failure)} for each in results] or None
-
-
-def json_or_null(document: object | None) -> Jsonb | None:
-    return None if document is None else Jsonb(document)
