@@ -43,3 +43,13 @@ class Artifact:
 def kept_for(policy: str, repository: str) -> Failure:
     """Why tags of a destination's repository are not deleted: another policy, known by its uid, has them there too."""
     return Failure.of(TagOfAnotherPolicy(repository=repository, policy=f"policies/{policy}"), Side.DESTINATION)
+
+
+def changed(written: WrittenTag, present: str) -> Failure:
+    """Why a written tag is not deleted: it stands for something else by now, as the jobservice says it too."""
+    return Failure(
+        reason="TAG_CHANGED",
+        message=f"{written.tag} stands for {present} by now and not for {written.digest}, so it stays.",
+        side=Side.DESTINATION,
+        metadata={"tag": written.tag, "expected": written.digest, "present": present},
+    )

@@ -4,22 +4,25 @@ The flow looks only at repositories of which something was not listed. Here that
 that something was written from is looked at, some at a time.
 """
 
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from itertools import groupby
 from typing import Final, Protocol
 
 from execution_svc.domain.plan import Action, PlannedAction, PlannedReference, PruneGuard, Remembered
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.prune import PruneRule, RepositoryCount
 from execution_svc.domain.resource import Resource, ResourceBatch
-from execution_svc.domain.written import TagPlace, WrittenTag, kept_for
+from execution_svc.domain.transfer import Reference
+from execution_svc.domain.written import TagPlace, WrittenTag, changed, kept_for
 from execution_svc.flows.others import Others
 from execution_svc.flows.planning import Item, Place
 from execution_svc.flows.prune import FAILURES_MESSAGE, GUARDED_MESSAGE
 from service_kit.clock import Clock
 
 REPOSITORIES_PER_LOOK: Final = 100  # their tags are in memory at once
+TAGS_PER_LOOK: Final = 20  # of a repository; of so few the registry service tells the digests, whatever a list has
 
 
 class Source(Protocol):
@@ -75,7 +78,30 @@ class PrunePlanner:
         others = await self._written.other_policies(policy, [each.place for each in due])
         if guarded := rule.guard(_counts([each for each in due if each.place not in others], written)):
             return [PruneGuard(message=f"{GUARDED_MESSAGE} {guarded[0].failure.message}")]
-        return [_deletion(each, others.get(each.place, "")) for each in due]
+        now_there = await self._at_destinations([each.place for each in due if each.place not in others])
+        return [_planned(each, others.get(each.place, ""), now_there) for each in due]
+
+    async def _at_destinations(self, places: Sequence[TagPlace]) -> dict[TagPlace, str]:
+        """What the tags stand for now, empty for nothing; without those of which that cannot be seen."""
+        found: dict[TagPlace, str] = {}
+        for registry, within in _looks(places):
+            found |= {
+                TagPlace(registry, each.repository, named.tag): "" for each in within for named in each.references
+            }
+            unseen: set[TagPlace] = set()
+            async with aclosing(self._source.list_present(registry, within)) as batches:
+                async for batch in batches:
+                    failed = {each.repository for each in batch.failures}
+                    unseen |= {each for each in found if each.registry == registry and each.repository in failed}
+                    present = {
+                        TagPlace(registry, each.repository, named.tag): named.digest
+                        for each in batch.resources
+                        for named in each.references
+                    }
+                    unseen |= {place for place, digest in present.items() if not digest}
+                    found |= present
+            found = {place: digest for place, digest in found.items() if place not in unseen}
+        return found
 
     async def _there(self, policy: Policy, page: Sequence[Remembered]) -> set[tuple[str, str]] | None:
         """The tags that these repositories have; None when one of them cannot be seen."""
@@ -119,8 +145,36 @@ async def _not_brought(
     return list(left.values())
 
 
-def _deletion(written: WrittenTag, other: str) -> PlannedAction:
-    """What another policy has there too is skipped."""
+def _looks(places: Sequence[TagPlace]) -> Iterator[tuple[str, list[Resource]]]:
+    """The tags of a registry, some of each of some repositories at a time."""
+    slices: dict[str, list[list[Resource]]] = defaultdict(list)  # of a registry, by which slice of its repository it is
+    for (registry, repository), same in groupby(sorted(places, key=_of_repository), _of_repository):
+        references = [Reference(tag=each.tag) for each in same]
+        for number, start in enumerate(range(0, len(references), TAGS_PER_LOOK)):
+            if number == len(slices[registry]):
+                slices[registry].append([])
+            some = tuple(references[start : start + TAGS_PER_LOOK])
+            slices[registry][number].append(Resource(repository=repository, references=some))
+    for registry, numbered in slices.items():
+        for resources in numbered:
+            for start in range(0, len(resources), REPOSITORIES_PER_LOOK):
+                yield registry, resources[start : start + REPOSITORIES_PER_LOOK]
+
+
+def _of_repository(place: TagPlace) -> Place:
+    return place.registry, place.repository
+
+
+def _planned(written: WrittenTag, other: str, there: Mapping[TagPlace, str]) -> PlannedAction:
+    """A deletion, unless another policy has the tag there too, or it is gone there or changed."""
+    action, failure = Action.DELETE, None
+    present = there.get(written.place, written.digest)
+    if other:
+        action, failure = Action.SKIP, kept_for(other, written.destination_repository)
+    elif not present and written.place in there:
+        action = Action.UNCHANGED
+    elif written.digest and present != written.digest:
+        action, failure = Action.SKIP, changed(written, present)
     return PlannedAction(
         destination_registry=written.destination_registry,
         source_repository=written.source_repository,
@@ -128,8 +182,8 @@ def _deletion(written: WrittenTag, other: str) -> PlannedAction:
         kind=PlannedReference(
             tag=written.source_tag,
             destination_tag=written.tag,
-            present_digest=written.digest,
-            action=Action.SKIP if other else Action.DELETE,
-            failure=kept_for(other, written.destination_repository) if other else None,
+            present_digest=written.digest if action is Action.DELETE else present,
+            action=action,
+            failure=failure,
         ),
     )

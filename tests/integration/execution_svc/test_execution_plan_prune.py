@@ -11,6 +11,7 @@ from execution_svc.domain.plan import Action, PlannedAction, PlannedReference, P
 from execution_svc.domain.policy import Policy
 from execution_svc.domain.resource import Preparation, Resource, ResourceBatch
 from execution_svc.domain.transfer import Reference
+from execution_svc.dry_run import prune
 from execution_svc.dry_run.planner import Planner
 from execution_svc.dry_run.prune import REPOSITORIES_PER_LOOK
 from execution_svc.flows.planning import Item
@@ -207,3 +208,30 @@ async def test_what_comes_to_the_same_place_from_elsewhere_stays(world: World) -
     world.registries["registries/a"]["team/x"] = world.registries["registries/a"].pop("x")
     world.delete("a", "team/x", "v1")
     assert await held(world, policy) == [("m/x", "v1")]
+
+
+async def test_what_is_gone_or_changed_at_the_destination_is_planned_as_it_is_done(world: World) -> None:
+    policy = await mirrored(world)
+    world.push("b", "x", v0="else")
+    del world.tags("b", "x")["v1"]
+    world.delete("a", "x", "v0", "v1", "v2")
+
+    actions = await planned_actions(world, policy)
+    await world.run(policy)
+
+    assert actions == {("x", "v0"): (Action.SKIP, "TAG_CHANGED"), ("x", "v2"): (Action.DELETE, "")}
+    assert world.deleted == [("registries/b", "x", "v2")]
+
+
+async def test_many_deletions_are_looked_at_some_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "TAGS_PER_LOOK", 2)
+    policy = await mirrored(world)
+    for repository in ("x", "y"):
+        world.delete("a", repository, *(f"v{n}" for n in range(5)))
+    world.looked.clear()
+
+    deletions, _ = await planned(world, policy)
+
+    assert sorted(deletions) == [(repository, f"v{n}") for repository in ("x", "y") for n in range(5)]
+    looks = [{each.repository: len(each.references) for each in within} for within in world.looked[-3:]]
+    assert looks == [{"x": 2, "y": 2}, {"x": 2, "y": 2}, {"x": 1, "y": 1}]
