@@ -8,6 +8,7 @@ public registry into our network.
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
@@ -423,6 +424,11 @@ class _ResponseStream(httpx.AsyncByteStream):
         self._response.close()
 
 
+def _in_words(error: OSError) -> str:
+    """Why, which its number says: of every connection asyncio says that "Connect call failed"."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+
+
 def _mapped(error: Exception, url: str, *, body: bool = False) -> OciError:
     """Turn one of _LIBRARY_ERRORS into ours. A reset in the middle of a body is a truncated body."""
     where = without_query(url)
@@ -431,6 +437,8 @@ def _mapped(error: Exception, url: str, *, body: bool = False) -> OciError:
             return TlsFailure(f"{where}: {error}")
         case TimeoutError():
             return RegistryTimeout(f"{where}: no answer in time")
+        case aiohttp.ClientConnectorError():
+            return Unreachable(f"{where}: {_in_words(error.os_error)}")
         case aiohttp.ClientError() | OSError():
             kind = TruncatedBody if body else Unreachable
             return kind(f"{where}: {str(error) or type(error).__name__}")

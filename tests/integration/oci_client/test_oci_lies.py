@@ -411,8 +411,13 @@ async def test_tags_set_with_the_push(http: HttpClient) -> None:
 async def test_nobody_listens(http: HttpClient) -> None:
     async with serving(answering()) as server:
         gone = server.url
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match=rf"^{gone}/v2/: Connection refused$"):
         await RegistryClient(gone, http=http).ping()
+
+
+async def test_a_name_that_there_is_not(http: HttpClient) -> None:
+    with pytest.raises(Unreachable, match=r"^http://nonesuch\.invalid/v2/: [A-Z][a-z ]+$"):
+        await RegistryClient("http://nonesuch.invalid", http=http).ping()
 
 
 async def test_a_server_that_hangs_up_without_an_answer(http: HttpClient) -> None:
