@@ -116,16 +116,6 @@ def cut_upload(after: int) -> Effect:
 # Time
 
 
-def delay(seconds: float) -> Effect:
-    """Waits before the request is carried out."""
-
-    async def effect(request: Request, handler: Handler) -> Reply:
-        await asyncio.sleep(seconds)
-        return await handler(request)
-
-    return effect
-
-
 def drip(bytes_per_s: float) -> Effect:
     """Lets the bodies of both directions through slowly."""
     step = max(1, int(bytes_per_s * DRIP_INTERVAL_S))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from oci_client.testing.auth import Auth, NoAuth
 from oci_client.testing.behaviour import Behaviour
-from oci_client.testing.content import BuiltManifest, Layer, an_artifact, an_image, an_index, put_into
+from oci_client.testing.content import BuiltManifest, Layer, an_image, an_index, put_into
 from oci_client.testing.effects import answer_with
 from oci_client.testing.endpoints import Endpoints
 from oci_client.testing.faults import EVERYTHING, Effect, Faults, Match, Rule
@@ -100,12 +100,6 @@ class FakeRegistry:
     ) -> str:
         """A multi-architecture image with an attestation child."""
         return self.push(repository, an_index(architectures, seed=seed, attestation=True), tag)
-
-    def push_artifact(
-        self, repository: str, artifact_type: str, *tags: str, subject: BuiltManifest | None = None, seed: int = 0
-    ) -> str:
-        """An artifact with the empty config; with `subject` a referrer, usually without a tag."""
-        return self.push(repository, an_artifact(artifact_type, subject=subject, seed=seed), *tags)
 
     def misbehave(self, effect: Effect, *, match: Match = EVERYTHING, times: int | None = None, skip: int = 0) -> Rule:
         """Lays an effect over the next `times` matching requests (None: over all), after `skip` of them."""
