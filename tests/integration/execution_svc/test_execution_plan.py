@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from execution_svc.gateways import RemoteJobs
 from service_kit.channel import open_channel
 from service_kit.errors import Kind, RemoteError, ServiceError
 from service_kit.status import remote_errors
-from tests.integration.execution_svc.execution_peers import Peers, a_policy, a_resource, running_peers, running_service
-from tests.postgres import Database
+from tests.integration.execution_svc.execution_calls import peers, service, url
+from tests.integration.execution_svc.execution_peers import Peers, a_policy, a_resource
 from transship.execution.v1 import execution_pb2 as pb
 from transship.policy.v1 import policy_pb2
 from transship.type.v1 import transfer_pb2
@@ -26,21 +26,7 @@ if TYPE_CHECKING:  # the stubs know it, the module does not
     from transship.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
 
 
-@pytest.fixture
-async def url(database: Database) -> str:
-    return await database("execution_svc")
-
-
-@pytest.fixture
-async def peers() -> AsyncIterator[Peers]:
-    async with running_peers() as peers:
-        yield peers
-
-
-@pytest.fixture
-async def service(url: str, peers: Peers) -> AsyncIterator["ExecutionServiceAsyncStub"]:
-    async with running_service(url, peers) as stub:
-        yield stub
+__all__ = ["peers", "service", "url"]
 
 
 async def planned(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
-import grpc
-import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from service_kit.errors import DOMAIN, Kind, RemoteError, ServiceError
-from service_kit.status import from_rpc_error
+from service_kit.errors import DOMAIN, Kind, RemoteError
 from transship.policy.v1 import policy_pb2 as pb
 from transship.registry.v1 import catalog_pb2, registry_pb2
 from transship.registry.v1.catalog_pb2_grpc import CatalogServiceServicer
@@ -51,25 +47,6 @@ class Registries(RegistryServiceServicer):
         tag = [] if request.name == "registries/hub" else [Filter.DIMENSION_TAG]
         dimensions = [Filter.DIMENSION_NAME, Filter.DIMENSION_LABEL, *tag]
         return registry_pb2.RegistryInfo(filter_dimensions=dimensions, max_path_components=3)
-
-
-class Refusal:
-    """What the caller of a refused call learns."""
-
-    error: ServiceError
-
-    @property
-    def fields(self) -> list[str]:
-        return [each.field for each in self.error.violations]
-
-
-@contextmanager
-def refused(kind: Kind, reason: str) -> Iterator[Refusal]:
-    refusal = Refusal()
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        yield refusal
-    refusal.error = from_rpc_error(caught.value)
-    assert (refusal.error.kind, refusal.error.reason) == (kind, reason), refusal.error
 
 
 def a_policy(**fields: object) -> pb.Policy:

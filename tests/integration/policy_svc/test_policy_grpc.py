@@ -9,7 +9,8 @@ from google.protobuf.duration_pb2 import Duration
 from policy_svc.convert.requests import MUTABLE
 from service_kit.database import Pool
 from service_kit.errors import Kind
-from tests.integration.policy_svc.policy_peers import BACKUP_UID, a_filter, a_policy, create, refused, update
+from tests.integration.policy_svc.policy_peers import BACKUP_UID, a_filter, a_policy, create, update
+from tests.refusals import refused
 from transship.policy.v1 import policy_pb2 as pb
 from transship.type.v1.filter_pb2 import Filter, Newest
 from transship.type.v1.transfer_pb2 import TransferOptions

@@ -8,7 +8,8 @@ import pytest
 
 from service_kit.errors import Kind
 from service_kit.paging import PageToken
-from tests.integration.policy_svc.policy_peers import a_filter, a_policy, create, refused, update
+from tests.integration.policy_svc.policy_peers import a_filter, a_policy, create, update
+from tests.refusals import refused
 from transship.policy.v1 import policy_pb2 as pb
 from transship.type.v1.filter_pb2 import Filter
 from transship.type.v1.transfer_pb2 import TransferOptions

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service_kit.errors import Kind
-from tests.integration.policy_svc.policy_peers import Catalog, a_filter, a_policy, create, refused
+from tests.integration.policy_svc.policy_peers import Catalog, a_filter, a_policy, create
+from tests.refusals import refused
 from transship.policy.v1 import policy_pb2 as pb
 from transship.registry.v1 import catalog_pb2
 from transship.type.v1.artifact_pb2 import ArtifactReference, Resource

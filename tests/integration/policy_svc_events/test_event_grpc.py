@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,11 +14,11 @@ from policy_svc.events.service import EventService
 from policy_svc.events.servicer import EventServicer
 from service_kit.clock import SystemClock
 from service_kit.database import Pool
-from service_kit.errors import Kind, ServiceError
-from service_kit.status import from_rpc_error
+from service_kit.errors import Kind
 from service_kit.testing import served
 from tests.events import DIGEST_A
 from tests.integration.policy_svc_events.event_peers import UIDS, FakeRegistries
+from tests.refusals import refused
 from transship.policy.v1 import event_pb2 as pb
 from transship.policy.v1.event_pb2_grpc import EventServiceStub, add_EventServiceServicer_to_server
 
@@ -37,25 +35,6 @@ async def stub(pool: Pool) -> AsyncIterator[EventServiceAsyncStub]:
     service = EventService(PostgresEventStore(pool), PostgresSourceStore(pool), FakeRegistries(), clock, lambda: None)
     async with served(add_EventServiceServicer_to_server, EventServicer(service, clock)) as channel:
         yield EventServiceStub(channel)
-
-
-class Refusal:
-    """What the caller of a refused call learns."""
-
-    error: ServiceError
-
-    @property
-    def fields(self) -> list[str]:
-        return [each.field for each in self.error.violations]
-
-
-@contextmanager
-def refused(kind: Kind, reason: str) -> Iterator[Refusal]:
-    refusal = Refusal()
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        yield refusal
-    refusal.error = from_rpc_error(caught.value)
-    assert (refusal.error.kind, refusal.error.reason) == (kind, reason), refusal.error
 
 
 def an_event(event_id: str = "one", **fields: Any) -> pb.Event:
